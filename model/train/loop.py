@@ -138,7 +138,7 @@ def train(
     log = _Log(run.out / "metrics.jsonl", step, accelerator.is_main_process)
 
     start = saved = time.monotonic()
-    value, skips = math.nan, 0
+    first, value, skips = step, math.nan, 0
     with _signals() as stop, _bar(run, step, spent, accelerator.is_main_process) as bar:
         while (done := run.done(step, seconds := spent + time.monotonic() - start)) < 1:
             if stop.is_set():
@@ -172,7 +172,9 @@ def train(
                 seconds = spent + time.monotonic() - start
                 _save(checkpoint, module, optimizer, step, seconds, run.seed, accelerator)
                 saved = time.monotonic()
-        if not math.isnan(value):  # something was trained since the checkpoint was read
+        if step > first:  # something was trained since the checkpoint was read
+            if step % run.log_every:
+                log.write(step, seconds, lr=recipe.at(done))
             if held_out and done >= 1 and step % run.valid_every:
                 log.write_valid(step, seconds, _validate(task, held_out, run, accelerator))
             _save(checkpoint, module, optimizer, step, seconds, run.seed, accelerator)
