@@ -1,0 +1,80 @@
+"""Gated grouped-query attention with q/k norms and partial rotary places (Qwen3.5's full layer).
+
+Letters: B batch, T new tokens, P past tokens, H query heads, G key/value heads, D head size.
+The softmax itself is `core`, a part without parameters, so that it can be swapped for one that
+keeps its weights. Left out: dropout, sliding windows (the sense encoders have their own attention).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from model.layers.norm import RMSNorm
+from model.layers.past import KeyValues
+from model.layers.rope import Angles, rotate
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    heads: int
+    kv_heads: int
+    head_dim: int
+    gated: bool = True  # sigmoid gate on the output, as in Qwen3.5; MTP of Qwen3-Omni has none
+
+
+class Causal(nn.Module):
+    """softmax(q k / sqrt(D)) v, every query seeing the past and itself."""
+
+    def forward(
+        self,
+        q: Float[Tensor, "batch heads new dim"],
+        k: Float[Tensor, "batch groups all dim"],
+        v: Float[Tensor, "batch groups all dim"],
+    ) -> Float[Tensor, "batch heads new dim"]:
+        new, total = q.shape[2], k.shape[2]
+        mask = None
+        if new > 1 and total > new:
+            mask = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
+        if k.shape[1] != q.shape[1]:
+            groups = q.shape[1] // k.shape[1]
+            k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=new > 1 and mask is None)
+
+
+class Attention(nn.Module):
+    """`y, past = attention(x, angles, past)`; past=None is the start of a stream."""
+
+    def __init__(self, width: int, config: AttentionConfig, eps: float = 1e-6):
+        super().__init__()
+        self.config = config
+        inner = config.heads * config.head_dim
+        self.q_proj = nn.Linear(width, inner * (2 if config.gated else 1), bias=False)
+        self.k_proj = nn.Linear(width, config.kv_heads * config.head_dim, bias=False)
+        self.v_proj = nn.Linear(width, config.kv_heads * config.head_dim, bias=False)
+        self.o_proj = nn.Linear(inner, width, bias=False)
+        self.q_norm = RMSNorm(config.head_dim, eps)
+        self.k_norm = RMSNorm(config.head_dim, eps)
+        self.core = Causal()
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time width"],
+        angles: Angles,
+        past: KeyValues | None = None,
+    ) -> tuple[Float[Tensor, "batch time width"], KeyValues]:
+        batch, time, _ = x.shape
+        size = self.config.head_dim
+        q = self.q_proj(x).view(batch, time, self.config.heads, -1)
+        gate = q[..., size:].reshape(batch, time, -1) if self.config.gated else None
+        q = self.q_norm(q[..., :size]).transpose(1, 2)
+        k = self.k_norm(self.k_proj(x).view(batch, time, -1, size)).transpose(1, 2)
+        v = self.v_proj(x).view(batch, time, -1, size).transpose(1, 2)
+        q, k = rotate(q, angles), rotate(k, angles)
+        past = KeyValues.start(k, v) if past is None else past.append(k, v)
+        y = self.core(q, past.keys, past.values).transpose(1, 2).reshape(batch, time, -1)
+        if gate is not None:
+            y = y * torch.sigmoid(gate)
+        return self.o_proj(y), past

@@ -1,0 +1,174 @@
+"""Gated DeltaNet: linear attention whose memory is a matrix that is corrected, not just added to.
+
+Letters: B batch, T time, H value heads, K key size, V value size, C chunk.
+Per head, in fp32:  S *= exp(g);  d = (v - S^T k) * beta;  S += k d^T;  o = S^T q
+`recurrent` is that formula, step by step (the documentation, and the decoder's path);
+`chunked` is the same in matrix products over chunks (training and prefill). A test holds them
+equal. Which one runs follows from the length of the input, never from a mode.
+Source: Gated DeltaNet (arXiv 2412.06464); layout of the public `qwen3_5_moe`.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from model.layers.norm import GatedRMSNorm
+from model.layers.past import DeltaPast
+
+CHUNK = 64  # positions a chunk of the parallel form
+
+
+@dataclass(frozen=True)
+class DeltaConfig:
+    key_heads: int
+    value_heads: int
+    key_dim: int  # per head
+    value_dim: int  # per head
+    kernel: int = 4  # of the short causal convolution
+
+
+class Gate(NamedTuple):
+    """How much every head forgets and writes at each step."""
+
+    decay: Tensor  # f32[B, T, H], log of the factor on the state, <= 0
+    write: Tensor  # f32[B, T, H], 0..1, share of the error that is corrected
+
+
+class DeltaGate(nn.Module):
+    """x -> (log decay, write strength); a part of its own so that it can be read and swapped."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.b = nn.Linear(width, heads, bias=False)
+        self.a = nn.Linear(width, heads, bias=False)
+        self.dt_bias = nn.Parameter(torch.ones(heads))
+        self.A_log = nn.Parameter(torch.empty(heads).uniform_(0.01, 16).log())
+
+    def forward(self, x: Float[Tensor, "batch time width"]) -> Gate:
+        decay = -self.A_log.float().exp() * F.softplus(self.a(x).float() + self.dt_bias)
+        return Gate(decay, self.b(x).float().sigmoid())
+
+
+class DeltaNet(nn.Module):
+    """`y, past = deltanet(x, past)`; memory and cost per step do not grow with the past."""
+
+    def __init__(self, width: int, config: DeltaConfig, eps: float = 1e-6):
+        super().__init__()
+        self.config = config
+        keys, values = config.key_heads * config.key_dim, config.value_heads * config.value_dim
+        self.qkv = nn.Linear(width, 2 * keys + values, bias=False)
+        self.z = nn.Linear(width, values, bias=False)
+        self.gate = DeltaGate(width, config.value_heads)
+        self.conv = nn.Conv1d(2 * keys + values, 2 * keys + values, config.kernel, bias=False,
+                              groups=2 * keys + values)  # fmt: skip
+        self.norm = GatedRMSNorm(config.value_dim, eps)
+        self.out = nn.Linear(values, width, bias=False)
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], past: DeltaPast | None = None
+    ) -> tuple[Float[Tensor, "batch time width"], DeltaPast]:
+        batch, time, _ = x.shape
+        c = self.config
+        mixed, conv_past = self._convolve(self.qkv(x), past.conv if past else None)
+        keys = c.key_heads * c.key_dim
+        q, k, v = mixed.float().split([keys, keys, c.value_heads * c.value_dim], dim=-1)
+        q = F.normalize(q.view(batch, time, c.key_heads, c.key_dim), dim=-1, eps=1e-6)
+        k = F.normalize(k.view(batch, time, c.key_heads, c.key_dim), dim=-1, eps=1e-6)
+        q = q * c.key_dim**-0.5
+        if c.value_heads != c.key_heads:
+            q, k = (t.repeat_interleave(c.value_heads // c.key_heads, dim=2) for t in (q, k))
+        v = v.view(batch, time, c.value_heads, c.value_dim)
+        rule = recurrent if time == 1 else chunked
+        y, state = rule(q, k, v, self.gate(x), past.state if past else None)
+        y = self.norm(y, self.z(x).view(batch, time, c.value_heads, c.value_dim))
+        return self.out(y.flatten(2)), DeltaPast(conv_past, state)
+
+    def _convolve(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Short depthwise causal convolution over [B, T, channels], with SiLU."""
+        x = x.transpose(1, 2)
+        reach = self.config.kernel - 1
+        if past is None:  # the start of a stream: zeros came before
+            past = x.new_zeros(*x.shape[:2], reach)
+        x = torch.cat((past.to(x.dtype), x), dim=-1)
+        keep = x[..., x.shape[-1] - reach :]
+        if x.shape[-1] == reach + 1:  # one step: a weighted sum is much cheaper than a convolution
+            y = (x * self.conv.weight[:, 0]).sum(-1, keepdim=True)
+        else:
+            y = self.conv(x)
+        return F.silu(y).transpose(1, 2), keep
+
+
+def recurrent(
+    q: Float[Tensor, "batch time heads key"],
+    k: Float[Tensor, "batch time heads key"],
+    v: Float[Tensor, "batch time heads value"],
+    gate: Gate,
+    state: Float[Tensor, "batch heads key value"] | None,
+) -> tuple[Float[Tensor, "batch time heads value"], Float[Tensor, "batch heads key value"]]:
+    """The delta rule, one step after the other."""
+    if state is None:
+        state = v.new_zeros(v.shape[0], v.shape[2], k.shape[3], v.shape[3])
+    outputs = []
+    for t in range(q.shape[1]):
+        key = k[:, t].unsqueeze(-2)  # [B, H, 1, K]
+        state = state * gate.decay[:, t].exp()[..., None, None]
+        error = (v[:, t].unsqueeze(-2) - key @ state) * gate.write[:, t][..., None, None]
+        state = state + key.transpose(-1, -2) * error
+        outputs.append(q[:, t].unsqueeze(-2) @ state)  # [B, H, 1, V]
+    return torch.cat(outputs, dim=-2).transpose(1, 2), state
+
+
+def chunked(
+    q: Float[Tensor, "batch time heads key"],
+    k: Float[Tensor, "batch time heads key"],
+    v: Float[Tensor, "batch time heads value"],
+    gate: Gate,
+    state: Float[Tensor, "batch heads key value"] | None,
+) -> tuple[Float[Tensor, "batch time heads value"], Float[Tensor, "batch heads key value"]]:
+    """The same rule in matrix products: within a chunk one triangular system gives all writes."""
+    with torch.autocast(q.device.type, enabled=False):
+        return _chunked(q, k, v, gate, state)
+
+
+def _chunked(q, k, v, gate, state):
+    batch, time, heads, _ = q.shape
+    size = min(CHUNK, time)
+    pad = -time % size
+
+    def cut(x: Tensor) -> Tensor:  # [B, T, H, ...] -> [chunks, B, H, C, ...]; zeros write nothing
+        x = F.pad(x, (0, 0) * (x.dim() - 2) + (0, pad)) if pad else x
+        x = x.unflatten(1, (-1, size)).transpose(2, 3)
+        return x.transpose(0, 1)
+
+    q, k, v, beta = cut(q), cut(k), cut(v), cut(gate.write).unsqueeze(-1)
+    fade = cut(gate.decay).cumsum(-1)  # log decay from the start of the chunk
+    lower = torch.ones(size, size, dtype=torch.bool, device=q.device).tril()
+    pair = (fade.unsqueeze(-1) - fade.unsqueeze(-2)).masked_fill(~lower, -torch.inf).exp()
+    turned = k.transpose(-1, -2)
+    system = (k * beta) @ turned * pair  # below its diagonal: who corrects whom
+    weights = q @ turned * pair
+    alone = state is None and q.shape[0] == 1  # one chunk, nothing before it: no memory to read
+    right = v * beta if alone else torch.cat((v * beta, k * beta * fade.exp().unsqueeze(-1)), -1)
+    solved = torch.linalg.solve_triangular(system, right, upper=False, unitriangular=True)
+    writes = solved[..., : v.shape[-1]]
+    ends = k * (fade[..., -1:] - fade).exp().unsqueeze(-1)
+    if alone:
+        y, state = weights @ writes, ends[0].transpose(-1, -2) @ writes[0]
+    else:
+        reads = solved[..., v.shape[-1] :]
+        if state is None:
+            state = v.new_zeros(batch, heads, k.shape[-1], v.shape[-1])
+        asked = q * fade.exp().unsqueeze(-1)
+        outputs = []
+        for i in range(q.shape[0]):
+            written = writes[i] - reads[i] @ state
+            outputs.append(asked[i] @ state + weights[i] @ written)
+            state = state * fade[i, ..., -1].exp()[..., None, None]
+            state = state + ends[i].transpose(-1, -2) @ written
+        y = torch.stack(outputs)
+    y = y.transpose(0, 1).transpose(2, 3).reshape(batch, -1, heads, v.shape[-1])
+    return y[:, :time], state

@@ -1,0 +1,37 @@
+"""RMS normalisation as Qwen3.5 uses it: zero-centred for layers, gated for DeltaNet outputs.
+
+Left out: LayerNorm (the sense encoders use torch's own).
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class RMSNorm(nn.Module):
+    """`x / rms(x) * (1 + weight)` in fp32; weight starts at 0, so weight decay pulls towards 1."""
+
+    def __init__(self, width: int, eps: float = 1e-6):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
+        y = F.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
+        return y.to(x.dtype)
+
+
+class GatedRMSNorm(nn.Module):
+    """`rmsnorm(x) * weight * silu(gate)`; weight starts at 1 (this norm is *not* zero-centred)."""
+
+    def __init__(self, width: int, eps: float = 1e-6):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(
+        self, x: Float[Tensor, "... width"], gate: Float[Tensor, "... width"]
+    ) -> Float[Tensor, "... width"]:
+        y = F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
+        return (y * F.silu(gate.float())).to(gate.dtype)

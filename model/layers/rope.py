@@ -1,0 +1,51 @@
+"""Interleaved multimodal rotary positions (TM-RoPE): one place per token on three axes.
+
+Letters: B batch, T time, R rotary dimensions (R/2 frequencies), A = 3 axes (time, height, width).
+Frequencies start on the time axis; height takes indices 1, 4, 7, ... and width 2, 5, 8, ... up to
+three times their section. With equal places on all axes this is ordinary rotary embedding.
+Source: the report's TM-RoPE and the public `qwen3_5_moe` layout.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+class Angles(NamedTuple):
+    """What attention needs to turn queries and keys; the same for all layers of a stack."""
+
+    cos: Tensor  # f32[B, 1, T, R]
+    sin: Tensor  # f32[B, 1, T, R]
+
+
+class Rotary(nn.Module):
+    """Places -> angles. `sections` counts the frequencies of (time, height, width)."""
+
+    def __init__(self, dim: int, theta: float, sections: tuple[int, int, int]):
+        super().__init__()
+        if sum(sections) != dim // 2:
+            raise ValueError(f"sections {sections} must sum to half the rotary size, {dim // 2}")
+        inverse = theta ** (-torch.arange(0, dim, 2, dtype=torch.float32) / dim)
+        axis = torch.zeros(dim // 2, dtype=torch.long)
+        for a in (1, 2):
+            axis[a : 3 * sections[a] : 3] = a
+        self.register_buffer("inverse", inverse, persistent=False)
+        self.register_buffer("axis", axis, persistent=False)
+
+    def forward(self, places: Int[Tensor, "3 batch time"]) -> Angles:
+        angle = places.float()[self.axis].permute(1, 2, 0) * self.inverse  # [B, T, R/2]
+        angle = torch.cat((angle, angle), dim=-1).unsqueeze(1)
+        return Angles(angle.cos(), angle.sin())
+
+
+def rotate(x: Float[Tensor, "batch heads time dim"], angles: Angles) -> Tensor:
+    """Turn the first R dimensions of every head by its place; the rest passes through."""
+    size = angles.cos.shape[-1]
+    turned = x[..., :size]
+    left, right = turned.chunk(2, dim=-1)
+    turned = turned * angles.cos + torch.cat((-right, left), dim=-1) * angles.sin
+    if size == x.shape[-1]:
+        return turned.to(x.dtype)
+    return torch.cat((turned.to(x.dtype), x[..., size:]), dim=-1)
