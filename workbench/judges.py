@@ -1,13 +1,15 @@
+# ruff: noqa: SIM905  (word lists read best as text)
 """Independent judges: what a stranger hears in a wave, and how far that is from what was meant.
 
-Three things in order: words (text -> comparable words), errors (two word lists -> what went wrong), ears (wave -> text,
-wave -> speaker vector). The ears are other people's models, Moonshine tiny-en first, Whisper tiny.en second,
-resemblyzer for the speaker; they load on first use, and nothing here knows our model.
+Three things in order: words (text -> comparable words), errors (two word lists -> what went
+wrong), ears (wave -> text, wave -> speaker vector). The ears are other people's models: Moonshine
+tiny-en first, Whisper tiny.en second, resemblyzer for the speaker. They load on first use, and
+nothing here knows our model.
 
-Left out: judges of other languages, phoneme error rates, opinion scores (DNSMOS ranks synthetic voices too kindly).
+Left out: judges of other languages, phoneme error rates, opinion scores.
 
-    python -m workbench.judges FILE.wav...                  # what the first judge hears, one line a file
-    python -m workbench.judges FILE.wav --said "the text"   # and the errors against it, on standard error
+    python -m workbench.judges FILE.wav...                 # what the first judge hears
+    python -m workbench.judges FILE.wav --said "the text"  # and the errors, on standard error
 """
 
 import argparse
@@ -92,6 +94,15 @@ ISE = "^(" + (  # realise, but not rise or advise
     "real|organ|recogn|apolog|critic|emphas|memor|minim|maxim|special|util|civil|author|character|"
     "general|symbol|summar|sympath)is(?=(?:e|ed|es|ing|er|ers|ation|ations)$)"
 )
+SIGNS = (
+    ("+", "plus"),
+    ("=", "equals"),
+    ("%", "percent"),
+    ("&", "and"),
+    ("#", "number"),
+    ("\u00f7", "divided by"),
+)
+SHORT = (("'m", "am"), ("'re", "are"), ("'ve", "have"), ("'ll", "will"), ("'d", "would"))
 IS = "it|he|she|that|this|what|who|where|there|here|how|when|why|everything|everyone|one"
 
 
@@ -143,7 +154,7 @@ def _tokens(text: str) -> list[str]:
     text = re.sub(r"(?<=\d)\s*[x\u00d7*]\s*(?=\d)", " times ", text)
     text = re.sub(r"(?<=\d)\s*\.\s*(?=\d)", " point ", text)
     text = re.sub(r"\$\s*(\d+)", lambda m: f"{m[1]} dollar{'s' * (m[1] != '1')}", text)
-    for sign, said in (("+", "plus"), ("=", "equals"), ("%", "percent"), ("&", "and"), ("#", "number"), ("\u00f7", "divided by")):  # fmt: skip
+    for sign, said in SIGNS:
         text = text.replace(sign, f" {said} ")
     text = re.sub(
         rf"\b({MONTH.replace(' ', '|')}) (\d\d?)\b(?![:\d])(?!st|nd|rd|th)", r"\1 \2th", text
@@ -157,7 +168,7 @@ def _tokens(text: str) -> list[str]:
         token = OPEN.get(token, token)
         token = re.sub(rf"^({IS})'s$", r"\1 is", token)
         token = re.sub(r"n't$", " not", token)
-        for short, long in (("'m", "am"), ("'re", "are"), ("'ve", "have"), ("'ll", "will"), ("'d", "would")):  # fmt: skip
+        for short, long in SHORT:
             token = re.sub(f"{short}$", f" {long}", token)
         token = SPELLING.get(token, token)
         token = re.sub(OUR, lambda m: m[0].replace("our", "or"), token)
@@ -167,7 +178,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _number(tokens: Sequence[str], i: int) -> tuple[str, int]:
-    """The digits of the number that begins at `i` and the place after it; ("", i) where none does."""
+    """The digits of the number at `i` and the place after it; ("", i) where there is none."""
     if tokens[i : i + 1] == ["a"] and tokens[i + 1 : i + 2] in (["hundred"], ["thousand"]):
         digits, i = "1", i + 1
     else:
@@ -328,7 +339,7 @@ def slips(meant: str, heard: str) -> Slips:
 
 
 def _doubled(ear: Sequence[str], at: int, longest: int = 4) -> bool:
-    """Does the word at `at` stand in a run of up to `longest` words that was said twice in a row?"""
+    """Does the word at `at` stand in a run of up to `longest` words said twice in a row?"""
     for n in range(1, longest + 1):
         for start in range(max(0, at - 2 * n + 1), at + 1):
             if (run := ear[start : start + n]) and run == ear[start + n : start + 2 * n]:
@@ -339,8 +350,8 @@ def _doubled(ear: Sequence[str], at: int, longest: int = 4) -> bool:
 def contains(key: str, answer: str) -> bool:
     """Is the answer's key in it? Alternatives are parted by "|".
 
-    A number must be the *last* number of the answer ("four minus two is three" does not answer "2"),
-    yes or no must be the first of its kind, anything else must occur word for word.
+    A number must be the *last* number of the answer ("four minus two is three" does not answer
+    "2"), yes or no must be the first of its kind, anything else must occur word for word.
     """
     said = units(answer)
     for option in key.split("|"):
@@ -415,7 +426,7 @@ class Moonshine:
         folder = Path(package.get_model_path("tiny-en"))
         if not (folder / "encoder_model.ort").exists():
             raise ImportError(
-                "this moonshine-voice has no tiny-en model inside: pip install moonshine-voice==0.0.73"
+                "this moonshine-voice has no model inside: pip install moonshine-voice==0.0.73"
             )
         self.name = f"Moonshine tiny-en ({metadata.version('moonshine-voice')})"
         self.model = package.Transcriber(str(folder), package.ModelArch.TINY)
