@@ -140,12 +140,12 @@ _BYTE = _byte_letters()
 # ---- training ----------------------------------------------------------------------------------
 
 # names of files in the Universal Declaration's package; English comes from elsewhere too
-LANGUAGES = """deu_1996 fra spa ita por_BR nld swe pol ces ukr rus tur ell_monotonic hun fin ron_2006
-arb heb pes_1 hin ben tam tha vie ind jpn kor cmn_hans cmn_hant swh"""
+LANGUAGES = """deu_1996 fra spa ita por_BR nld swe pol ces ukr rus tur ell_monotonic hun fin
+ron_2006 arb heb pes_1 hin ben tam tha vie ind jpn kor cmn_hans cmn_hant swh"""
 CHATTER = """bengali chinese dutch french german hebrew hindi indonesian italian japanese korean
 persian portuguese russian spanish swedish tamil thai turkish ukrainian"""
-COUNTING = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen \
-fifteen sixteen seventeen eighteen nineteen
+COUNTING = """zero one two three four five six seven eight nine ten eleven twelve thirteen \
+fourteen fifteen sixteen seventeen eighteen nineteen
 twenty thirty forty fifty sixty seventy eighty ninety
 January February March April May June July August September October November December
 Monday Tuesday Wednesday Thursday Friday Saturday Sunday
