@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.layers.norm import GatedRMSNorm
+from model.layers.norm import GatedRMSNorm, unit
 from model.layers.past import DeltaPast
 
 CHUNK = 64  # positions a chunk of the parallel form
@@ -76,9 +76,8 @@ class DeltaNet(nn.Module):
         mixed, conv_past = self._convolve(self.qkv(x), past.conv if past else None)
         keys = c.key_heads * c.key_dim
         q, k, v = mixed.float().split([keys, keys, c.value_heads * c.value_dim], dim=-1)
-        q = F.normalize(q.view(batch, time, c.key_heads, c.key_dim), dim=-1, eps=1e-6)
-        k = F.normalize(k.view(batch, time, c.key_heads, c.key_dim), dim=-1, eps=1e-6)
-        q = q * c.key_dim**-0.5
+        q = unit(q.view(batch, time, c.key_heads, c.key_dim)) * c.key_dim**-0.5
+        k = unit(k.view(batch, time, c.key_heads, c.key_dim))
         if c.value_heads != c.key_heads:
             q, k = (t.repeat_interleave(c.value_heads // c.key_heads, dim=2) for t in (q, k))
         v = v.view(batch, time, c.value_heads, c.value_dim)

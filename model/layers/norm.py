@@ -22,6 +22,11 @@ class RMSNorm(nn.Module):
         return y.to(x.dtype)
 
 
+def unit(x: Float[Tensor, "... width"], eps: float = 1e-6) -> Float[Tensor, "... width"]:
+    """Vectors of length one (shorter ones stay shorter: `eps` is added to the squared length)."""
+    return x * (x.square().sum(-1, keepdim=True) + eps).rsqrt()
+
+
 class GatedRMSNorm(nn.Module):
     """`rmsnorm(x) * weight * silu(gate)`; weight starts at 1 (this norm is *not* zero-centred)."""
 

@@ -1,0 +1,1 @@
+"""Real checkpoints of the family, opened with transformers."""
