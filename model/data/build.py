@@ -1,0 +1,299 @@
+"""Make the data of a preset: plan every clip, then speak them shard by shard on all processes given.
+
+    sentences + turns --plan--> shards of clips in order of use --make--> datasets/spoken, datasets/turns
+
+The plan depends on the seed alone. `hours` only says how far to go, so a longer build continues a shorter
+one, and every beginning is a fair sample of the whole: sentences in the named voices and in random
+speakers, spoken questions, spoken answers. A shard appears whole or not at all; what is there is
+skipped, a damaged one is made again. At the end `manifest.json` lists each shard with its hash.
+
+Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
+the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.
+
+    omni data build micro --hours 30
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+from tqdm import tqdm
+
+from model.data.store import CLIPS, TURNS, Turn, encode, write
+from model.data.tasks import turns
+from model.data.texts import Sentence, sentences
+from model.data.voices import NAMED, RATE, UNSEEN, Hibari, Kokoro, Voice, bent
+
+PRESETS = ("micro",)
+WEIGHTS = {"heart": 0.40, "male": 0.20, "alto": 0.15, "child": 0.15, "deep": 0.10}
+WARPED = 0.35  # share of the sentences that a random speaker says as well
+QUESTIONS = 9000  # turns whose question is spoken
+ANSWERS = 6000  # of these: turns whose answer is spoken too
+KOKORO_TRAIN = 25  # clips a voice
+KOKORO_TEST = 30
+OPEN_TEST, WORDS_TEST, OPEN_VALID, WORDS_VALID = 300, 100, 220, 60
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip to be made: who says what."""
+
+    id: str
+    text: str
+    source: str
+    voice: Voice
+    seed: int
+
+    @property
+    def seconds(self) -> float:
+        """About how long it will be."""
+        return 0.3 + 0.058 * len(self.text) / self.voice.speed
+
+
+@dataclass(frozen=True)
+class Shard:
+    name: str  # of the file: train-00003
+    clips: tuple[Clip, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    shards: list[Shard]  # in the order in which they are made
+    turns: dict[str, list[Turn]]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What is on disk after a build."""
+
+    clips: int
+    hours: float
+    root: Path
+
+
+def build(
+    name: str = "micro",
+    hours: float = 30.0,
+    root: str | Path = "datasets",
+    kokoro: str | Path | None = None,
+    jobs: int = 2,
+    seed: int = 0,
+) -> Built:
+    """Make about `hours` of speech below `root`, or what is still missing of it."""
+    if name not in PRESETS:
+        raise ValueError(f"no data preset is named {name!r}; there is {', '.join(PRESETS)}")
+    if not hours > 0:
+        raise ValueError(f"{hours} hours of speech asked for; expected more than 0")
+    whole = plan(seed)
+    shards = [s for s in first_hours(whole.shards, hours) if kokoro or not _needs_kokoro(s)]
+    return make(Plan(shards, whole.turns), root, kokoro, jobs)
+
+
+def plan(seed: int = 0, size: int = 500) -> Plan:
+    """Every clip of the micro data in the order of making, and the turns that refer to them."""
+    rng = np.random.default_rng(seed)
+    pool = sentences(seed)
+    asked = turns(seed, pool)
+    of = {name: [s for s in pool if s.split == name] for name in ("train", "valid", "test")}
+    train = [clip(s.text, s.source, _named(rng)) for s in of["train"]]
+    train += [clip(s.text, s.source, bent(rng)) for s in of["train"] if rng.random() < WARPED]
+    spoken: dict[str, list[Clip]] = {"train": train, "valid": [], "test": []}
+    for name, most in (("train", QUESTIONS), ("valid", 10_000), ("test", 10_000)):
+        asked[name], clips = _voiced(asked[name], most, ANSWERS if name == "train" else 0, rng)
+        spoken[name] += clips
+    for name, n_open, n_words in (
+        ("valid", OPEN_VALID, WORDS_VALID),
+        ("test", OPEN_TEST, WORDS_TEST),
+    ):
+        strung = [s for s in of[name] if s.source == "words"][:n_words]
+        chosen = _pick([s for s in of[name] if s.source != "words"], n_open, rng) + strung
+        voices = list(NAMED.values())
+        spoken[name] += [clip(s.text, s.source, voices[i % 5]) for i, s in enumerate(chosen)]
+    for clips in spoken.values():
+        rng.shuffle(clips)
+    parts = {name: _shards(name, clips, size) for name, clips in spoken.items()}
+    unseen, various = _kokoro(of, rng, size)
+    early = parts["train"][:1] + parts["test"] + parts["valid"] + parts["train"][1:6] + unseen
+    return Plan(early + parts["train"][6:] + various, asked)
+
+
+def clip(text: str, source: str, voice: Voice) -> Clip:
+    """A clip, named by what is said and how."""
+    said = f"{text}|{voice.name}|{voice.speed}"
+    digest = hashlib.sha256(said.encode()).hexdigest()
+    return Clip(f"{source}-{digest[:12]}", text, source, voice, int(digest[:8], 16))
+
+
+def first_hours(shards: Sequence[Shard], hours: float) -> list[Shard]:
+    """As many whole shards as it takes to reach so many hours, but at least one."""
+    seconds = np.cumsum([sum(c.seconds for c in shard.clips) for shard in shards])
+    return list(shards[: int(np.searchsorted(seconds, hours * 3600)) + 1])
+
+
+def make(
+    plan: Plan, root: str | Path, kokoro: str | Path | None = None, jobs: int = 2
+) -> Built:
+    """Speak and store the shards of a plan that are not there yet."""
+    from joblib import Parallel, delayed
+
+    root = Path(root)
+    folder = root / "spoken"
+    _same_recipe(plan, folder / "state.json")
+    for split, rows in plan.turns.items():
+        write(root / "turns" / f"{split}.parquet", [vars(turn) for turn in rows], TURNS)
+    missing = [shard for shard in plan.shards if not _whole(folder, shard)]
+    with tqdm(total=sum(len(s.clips) for s in plan.shards), unit="clip", desc="speech") as bar:
+        bar.update(bar.total - sum(len(s.clips) for s in missing))
+        tasks = (delayed(speak)(shard, folder, kokoro) for shard in missing)
+        for count in Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(tasks):
+            bar.update(count)
+    return _manifest(plan.shards, folder)
+
+
+def speak(shard: Shard, folder: Path, kokoro: str | Path | None = None) -> int:
+    """Make one shard; returns its number of clips."""
+    rows = []
+    for c in shard.clips:
+        if c.source.startswith("kokoro"):
+            said = _kokoro_engine(str(kokoro))(c.text, c.voice.name, c.voice.speed)
+        else:
+            said = _hibari_engine()(c.text, c.voice, c.seed)
+        flac = encode(said.samples, RATE)
+        rows.append(
+            {
+                "id": c.id,
+                "text": c.text,
+                "source": c.source,
+                "voice": c.voice.name,
+                "speed": c.voice.speed,
+                "rate": RATE,
+                "flac": flac,
+                "seconds": len(said.samples) / RATE,
+                "phones": list(said.phones),
+                "units": list(said.units),
+                "sha256": hashlib.sha256(flac).hexdigest(),
+            }
+        )
+    write(folder / f"{shard.name}.parquet", rows, CLIPS)
+    return len(rows)
+
+
+_hibari_engine = cache(Hibari)  # one a process
+_kokoro_engine = cache(Kokoro)
+
+
+def _named(rng: np.random.Generator) -> Voice:
+    return NAMED[str(rng.choice(list(WEIGHTS), p=list(WEIGHTS.values())))]
+
+
+def _voiced(
+    asked: list[Turn], questions: int, answers: int, rng: np.random.Generator
+) -> tuple[list[Turn], list[Clip]]:
+    """Give the first turns a spoken question (half named voices, half random) and a spoken answer."""
+    clips: dict[str, Clip] = {}
+    voiced: list[Turn] = []
+    aloud = 0
+    for turn in asked:
+        if turn.task != "repeat" and aloud < questions:
+            voice = bent(rng) if aloud % 2 else list(NAMED.values())[aloud // 2 % 5]
+            question = clip(turn.question, "question", voice)
+            clips[question.id] = question
+            turn = replace(turn, question_audio=question.id)
+            if aloud < answers:
+                answer = clip(turn.answer, "answer", _named(rng))
+                clips[answer.id] = answer
+                turn = replace(turn, answer_audio=answer.id)
+            aloud += 1
+        voiced.append(turn)
+    return voiced, list(clips.values())
+
+
+def _pick(items: list[Sentence], n: int, rng: np.random.Generator) -> list[Sentence]:
+    return [items[int(i)] for i in rng.permutation(len(items))[:n]]
+
+
+def _shards(name: str, clips: list[Clip], size: int, first: int = 0) -> list[Shard]:
+    starts = range(0, len(clips), size)
+    return [
+        Shard(f"{name}-{first + i:05d}", tuple(clips[start : start + size]))
+        for i, start in enumerate(starts)
+    ]
+
+
+def _kokoro(
+    of: dict[str, list[Sentence]], rng: np.random.Generator, size: int
+) -> tuple[list[Shard], list[Shard]]:
+    """Test clips of the four unseen voices; training clips of the others. Small shards: it is slow."""
+    size = max(1, size // 10)
+    open_ = {name: [s for s in of[name] if s.source != "words"] for name in of}
+    unseen = [
+        clip(s.text, "kokoro-unseen", Voice(name))
+        for s, name in zip(_pick(open_["test"], 4 * KOKORO_TEST, rng), UNSEEN * KOKORO_TEST, strict=True)
+    ]
+    n = KOKORO_TRAIN * len(KOKORO_VOICES)
+    various = [
+        clip(s.text, "kokoro", Voice(name, speed=round(float(rng.uniform(0.9, 1.15)), 2)))
+        for s, name in zip(_pick(open_["train"], n, rng), KOKORO_VOICES * KOKORO_TRAIN, strict=True)
+    ]
+    return _shards("test", unseen, size, first=900), _shards("train", various, size, first=900)
+
+
+KOKORO_VOICES = tuple(
+    "af_alloy af_aoede af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky am_adam "
+    "am_echo am_eric am_liam am_michael am_onyx am_puck am_santa bf_alice bf_emma bf_lily bm_daniel "
+    "bm_george bm_lewis".split()
+)
+
+
+def _needs_kokoro(shard: Shard) -> bool:
+    return shard.clips[0].source.startswith("kokoro")
+
+
+def _whole(folder: Path, shard: Shard) -> bool:
+    """Whether the file of a shard is there and holds the clips of the plan."""
+    try:
+        table = pyarrow.parquet.read_table(folder / f"{shard.name}.parquet", columns=["id"])
+    except (OSError, pyarrow.ArrowException):
+        return False
+    return table.column("id").to_pylist() == [c.id for c in shard.clips]
+
+
+def _same_recipe(plan: Plan, state: Path) -> None:
+    """Refuse to mix two plans in one folder."""
+    first = plan.shards[0]
+    recipe = hashlib.sha256("".join(c.id for c in first.clips).encode()).hexdigest()[:16]
+    if state.exists() and (other := json.loads(state.read_text())["recipe"]) != recipe:
+        raise ValueError(
+            f"{state.parent} holds data of another recipe ({other}, this is {recipe}); "
+            "use another root, or remove that folder's parquet files and state.json"
+        )
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.write_text(json.dumps({"recipe": recipe}))
+
+
+def _manifest(shards: Sequence[Shard], folder: Path) -> Built:
+    """List what was made, with the hash of every file."""
+    files, clips, seconds = {}, 0, 0.0
+    for path in _files(shards, folder):
+        table = pyarrow.parquet.read_table(path, columns=["seconds"])
+        files[path.name] = {
+            "clips": table.num_rows,
+            "seconds": round(sum(table.column("seconds").to_pylist()), 1),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        clips += table.num_rows
+        seconds += files[path.name]["seconds"]
+    whole = {"clips": clips, "hours": round(seconds / 3600, 2), "shards": files}
+    part = folder / "manifest.part"
+    part.write_text(json.dumps(whole, indent=1) + "\n")
+    part.replace(folder / "manifest.json")
+    return Built(clips, seconds / 3600, folder.parent)
+
+
+def _files(shards: Sequence[Shard], folder: Path) -> Iterator[Path]:
+    yield from sorted(folder / f"{shard.name}.parquet" for shard in shards)

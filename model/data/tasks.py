@@ -1,0 +1,468 @@
+"""Questions with known answers: arithmetic to twenty, calendar, opposites, colours, counts, yes or no.
+
+A task is a list of facts (values for the slots of a question, the answer, the key word of the answer)
+and two lists of phrasings. Training sees the first list. Test asks with phrasings never seen, and
+where facts are *combinations* (operands, a thing and a colour, a child and its apples) also about
+combinations never seen. Commuted sums count as two combinations: three plus four may be trained
+where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are in
+training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
+
+An answer is judged by its `key`: `right("is twelve", "Seven plus 5 is 12.")`.
+
+Left out: tasks whose question is speech to be transcribed or repeated; training derives them from
+any clip. `repeat` here is typed.
+
+    turns(seed, pool)["test"]  # list[Turn] without audio
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, cycle, islice
+
+import numpy as np
+
+from model.data.store import SPLITS, Turn
+from model.data.texts import DAYS, MONTHS, NAMES, ORDINALS, Sentence, number, tidy, words
+
+
+@dataclass(frozen=True)
+class Fact:
+    answer: str
+    key: str
+    slots: dict[str, str] = field(default_factory=dict)
+    ask: str = ""  # facts of one task may need different questions: only phrasings of this group
+
+
+@dataclass(frozen=True)
+class Task:
+    name: str
+    train: int  # turns for training
+    facts: list[Fact]
+    phrasings: dict[str, list[str]]  # group -> questions seen in training
+    unseen: dict[str, list[str]]  # group -> questions of the test
+    combinations: bool = False  # hold out facts as well
+
+
+SOUNDS_LIKE = {"to": "two", "too": "two", "for": "four", "won": "one", "ate": "eight", "know": "no"}
+SOUNDS_LIKE |= {"equals": "is", "grey": "gray"}
+
+
+def heard(text: str) -> list[str]:
+    """Words as an answer is compared: digits and signs in words, homophones made one."""
+    text = text.replace("=", " equals ").replace("+", " plus ")
+    text = re.sub(r"(\d)\s*[-\u2212]\s*(\d)", r"\1 minus \2", text)
+    return [SOUNDS_LIKE.get(word, word) for word in words(text) if word != "and"]
+
+
+def right(key: str, said: str) -> bool:
+    """Whether `said` holds the words of `key`, in order and side by side."""
+    wanted, found = heard(key), heard(said)
+    if not wanted:
+        raise ValueError("the key of an answer is empty; expected one word or more")
+    ends = range(len(wanted), len(found) + 1)
+    return any(found[end - len(wanted) : end] == wanted for end in ends)
+
+
+def a(thing: str) -> str:
+    """With its article; things without one (snow, the sky) are written with a star or "the"."""
+    if thing.startswith(("*", "the ")):
+        return thing.lstrip("*")
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
+
+
+def _plus() -> Iterator[Fact]:
+    for x in range(21):
+        for y in range(21 - x):
+            p, q, r = number(x), number(y), number(x + y)
+            yield Fact(f"{p} plus {q} is {r}", f"is {r}", {"a": p, "b": q})
+
+
+def _minus() -> Iterator[Fact]:
+    for x in range(21):
+        for y in range(x + 1):
+            p, q, r = number(x), number(y), number(x - y)
+            yield Fact(f"{p} minus {q} is {r}", f"is {r}", {"a": p, "b": q})
+
+
+def _compare() -> Iterator[Fact]:
+    for x in range(21):
+        for y in range(21):
+            p, q, high, low = number(x), number(y), number(max(x, y)), number(min(x, y))
+            if x != y:
+                yield Fact(f"{high} is more", f"{high} is more", {"a": p, "b": q}, "more")
+                yield Fact(f"{low} is less", f"{low} is less", {"a": p, "b": q}, "less")
+                verdict = "yes" if x > y else "no"
+                told = f"{verdict}, {p} is {'more' if x > y else 'less'} than {q}"
+                yield Fact(told, verdict, {"a": p, "b": q}, "is")
+
+
+def _next() -> Iterator[Fact]:
+    for x in range(20):
+        p, q = number(x), number(x + 1)
+        yield Fact(f"the number after {p} is {q}", f"is {q}", {"a": p}, "after")
+        yield Fact(f"the number before {q} is {p}", f"is {p}", {"a": q}, "before")
+
+
+def _count() -> Iterator[Fact]:
+    for x in range(21):
+        for y in range(21):
+            if 2 <= abs(x - y) <= 6:
+                step = 1 if y > x else -1
+                run = [number(n) for n in range(x, y + step, step)]
+                slots = {"a": number(x), "b": number(y)}
+                yield Fact(", ".join(run), " ".join(run), slots, "up" if y > x else "down")
+
+
+def _calendar() -> Iterator[Fact]:
+    for kind, names in (("day", DAYS), ("month", MONTHS)):
+        for this, following in zip(names, names[1:] + names[:1], strict=True):
+            slots = {"kind": kind, "a": this}
+            yield Fact(f"the {kind} after {this} is {following}", f"is {following}", slots, "after")
+            slots = {"kind": kind, "a": following}
+            yield Fact(f"the {kind} before {following} is {this}", f"is {this}", slots, "before")
+    for i, (this, days) in enumerate(
+        zip(MONTHS, [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], strict=True)
+    ):
+        if this != "February":
+            told = f"{this} has {number(days)} days"
+            yield Fact(told, f"{number(days)} days", {"a": this}, "days")
+        nth = f"the {ORDINALS[i]} month is {this}"
+        yield Fact(nth, f"is {this}", {"a": ORDINALS[i]}, "nth")
+    for i, this in enumerate(DAYS):
+        later = DAYS[(i + 2) % 7]
+        yield Fact(f"two days after {this} is {later}", f"is {later}", {"a": this}, "two")
+    for n, part, whole in (
+        (7, "days", "week"),
+        (12, "months", "year"),
+        (24, "hours", "day"),
+        (60, "minutes", "hour"),
+        (60, "seconds", "minute"),
+        (4, "seasons", "year"),
+        (2, "days", "weekend"),
+        (10, "years", "decade"),
+    ):
+        told = f"there are {number(n)} {part} in {'an' if whole == 'hour' else 'a'} {whole}"
+        slots = {"a": part, "b": f"{'an' if whole == 'hour' else 'a'} {whole}"}
+        yield Fact(told, f"{number(n)} {part}", slots, "long")
+
+
+OPPOSITES = """hot cold|big small|high low|fast slow|old new|open closed|full empty|hard soft|wet dry
+light dark|good bad|happy sad|long short|wide narrow|thick thin|strong weak|rich poor|loud quiet
+clean dirty|early late|near far|up down|left right|in out|over under|first last|front back|day night
+black white|true false|yes no|begin end|buy sell|come go|give take|push pull|win lose|love hate
+laugh cry|start stop|remember forget|inside outside|above below|before after|always never|more less
+heavy light|sweet sour|young old|tall short|deep shallow|smooth rough|sharp dull|easy difficult
+alive dead|awake asleep|right wrong|safe dangerous|cheap expensive|brave afraid|summer winter
+north south|east west|top bottom|arrive leave|question answer|friend enemy|rise fall"""
+
+COLORS = """yellow: banana, lemon, *corn, *butter, the sun, sunflower
+red: tomato, cherry, strawberry, *blood, fire engine, ruby
+green: *grass, leaf, frog, cucumber, pea, lime
+blue: the sky, the sea, blueberry, sapphire
+white: *snow, *milk, *salt, *sugar, swan, *cotton, polar bear, *rice
+black: *coal, raven, the night, tire, panther
+orange: carrot, pumpkin, basketball
+brown: *chocolate, *coffee, *mud, potato, *toast
+pink: pig, flamingo
+gray: elephant, mouse, dolphin, *concrete
+purple: eggplant, plum"""
+THE_COLORS = "yellow red green blue white black orange brown pink gray purple".split()
+
+PARTS = """four legs: dog, cat, horse, cow, table, chair, sheep, lion, elephant
+two legs: bird, duck, chicken, person
+six legs: ant, bee, fly, beetle
+eight legs: spider
+no legs: snake, fish, worm
+four wheels: car, wagon
+two wheels: bicycle, motorcycle
+three wheels: tricycle
+one wheel: unicycle, wheelbarrow
+two wings: bird, airplane, eagle
+three sides: triangle
+four sides: square, rectangle
+five sides: pentagon
+six sides: hexagon
+two eyes: person, cat, dog
+eight arms: octopus
+five arms: starfish
+five fingers: hand
+five toes: foot
+ten fingers: person
+two ears: rabbit, dog, person
+two hands: clock, person
+one trunk: elephant, tree
+two humps: camel
+two sleeves: shirt
+six strings: guitar
+four strings: violin"""
+
+KINDS = """animal: dog, cat, horse, cow, lion, tiger, elephant, rabbit, mouse, pig, sheep, goat, bear, wolf, monkey
+bird: eagle, duck, chicken, owl, robin, swan, parrot, penguin, pigeon
+fruit: apple, banana, orange, pear, lemon, cherry, grape, peach, plum, strawberry
+vegetable: carrot, potato, onion, cabbage, pea, cucumber, turnip
+tool: hammer, saw, shovel, screwdriver, axe, rake
+vehicle: car, bus, truck, train, bicycle, airplane, boat, tractor
+color: *red, *blue, *green, *yellow, *purple
+instrument: guitar, piano, violin, trumpet, drum, flute
+drink: *milk, *tea, *coffee, *water, *juice
+building: house, church, hotel, school, hospital, barn, castle
+insect: bee, ant, beetle, butterfly, mosquito
+flower: rose, tulip, daisy, lily, violet
+month: *January, *March, *April, *July, *October
+day: *Monday, *Tuesday, *Friday, *Sunday"""
+
+
+def _table(text: str) -> list[tuple[str, list[str]]]:
+    rows = (line.split(": ") for line in text.splitlines())
+    return [(name, things.split(", ")) for name, things in rows]
+
+
+def _opposites() -> Iterator[Fact]:
+    seen = set()
+    for pair in OPPOSITES.replace("\n", "|").split("|"):
+        for p, q in (pair.split(), pair.split()[::-1]):
+            if p not in seen:  # a word with two opposites keeps the first
+                seen.add(p)
+                yield Fact(f"the opposite of {p} is {q}", f"is {q}", {"a": p})
+
+
+def _colors() -> Iterator[Fact]:
+    for color, things in _table(COLORS):
+        for thing in map(a, things):
+            yield Fact(f"{thing} is {color}", f"is {color}", {"a": thing})
+
+
+def _is_color() -> Iterator[Fact]:
+    for color, things in _table(COLORS):
+        others = [other for other in THE_COLORS if other != color]
+        for thing in map(a, things):
+            for n, other in enumerate(others[:7]):
+                slots = {"a": thing, "b": other}
+                yield Fact(f"no, {thing} is {color}", "no", slots)
+                if n < 1:
+                    yield Fact(f"yes, {thing} is {color}", "yes", {"a": thing, "b": color})
+
+
+def _parts() -> Iterator[Fact]:
+    for counted, things in _table(PARTS):
+        n, part = counted.split()
+        plural = part if part.endswith("s") else part + "s"
+        for thing in map(a, things):
+            yield Fact(f"{thing} has {counted}", n, {"a": thing, "b": plural})
+
+
+def _kinds() -> Iterator[Fact]:
+    for kind, things in _table(KINDS):
+        for thing in map(a, things):
+            yield Fact(f"{thing} is {a(kind)}", kind, {"a": thing})
+
+
+def _is_kind() -> Iterator[Fact]:
+    table = _table(KINDS)
+    overlap = {("animal", "bird"), ("animal", "insect")}
+    for kind, things in table:
+        for thing in map(a, things):
+            for other, _ in table:
+                if other == kind:
+                    yield Fact(f"yes, {thing} is {a(kind)}", "yes", {"a": thing, "b": a(kind)})
+                elif (other, kind) not in overlap:
+                    yield Fact(f"no, {thing} is {a(kind)}", "no", {"a": thing, "b": a(other)})
+
+
+STORY_THINGS = "apples books eggs coins cards stamps cups flowers keys boxes pens shells".split()
+
+
+def _story() -> Iterator[Fact]:
+    for thing in STORY_THINGS:
+        for x in range(2, 11):
+            for y in range(1, 10):
+                slots = {"a": number(x), "b": number(y), "thing": thing}
+                yield Fact(f"you have {number(x + y)} {thing}", f"{number(x + y)} {thing}", slots, "get")
+                if y < x - 1:
+                    left = f"{number(x - y)} {thing}"
+                    yield Fact(f"you have {left} left", left, slots, "lose")
+
+
+GREETINGS = {  # group: (answer, key, phrasings, unseen phrasings)
+    "hello": ("Hello, how can I help you?", "hello", "Hello.|Hi.|Hello there.|Hi there.|Hey.|Hello, Omni.", "Oh, hello.|Hi, Omni."),
+    "morning": ("Good morning!", "good morning", "Good morning.|Good morning to you.|Hello, good morning.", "A very good morning."),
+    "afternoon": ("Good afternoon!", "good afternoon", "Good afternoon.|Good afternoon to you.|Hello, good afternoon.", "A very good afternoon."),
+    "evening": ("Good evening!", "good evening", "Good evening.|Good evening to you.|Hello, good evening.", "A very good evening."),
+    "night": ("Good night, sleep well.", "good night", "Good night.|Good night, Omni.|I am going to bed, good night.", "Have a good night."),
+    "bye": ("Goodbye, see you soon.", "see you soon", "Goodbye.|Bye.|Bye bye.|See you later.|I have to go now.", "Goodbye, Omni.|Bye for now."),
+    "thanks": ("You are welcome.", "welcome", "Thank you.|Thanks.|Thank you very much.|Thanks a lot.|Many thanks.", "Thank you so much.|Oh, thanks."),
+    "how": ("I am fine, thank you.", "fine", "How are you?|How are you today?|How are you doing?|Hello, how are you?", "And how are you?|How are you this morning?"),
+    "who": ("I am a small model that can hear and speak.", "small model", "Who are you?|What are you?|Tell me who you are.|Please introduce yourself.", "So who are you?|Can you tell me who you are?"),
+    "can": ("I can listen, answer questions and speak.", "answer questions", "What can you do?|What do you know?|How can you help me?|What are you able to do?", "Tell me what you can do."),
+    "sorry": ("No problem.", "problem", "I am sorry.|Sorry.|Sorry about that.|Excuse me, sorry.", "I am very sorry."),
+    "hear": ("Yes, I can hear you.", "hear you", "Can you hear me?|Do you hear me?|Are you listening?|Is anybody there?", "Can you hear me now?"),
+}  # fmt: skip
+
+
+def _greet() -> Task:
+    told = [Fact(answer, key, ask=group) for group, (answer, key, _, _) in GREETINGS.items()]
+    meet = [
+        Fact(f"nice to meet you, {name}", "nice to meet you", {"a": name}, "name") for name in NAMES
+    ]
+    seen = {group: texts.split("|") for group, (_, _, texts, _) in GREETINGS.items()}
+    unseen = {group: texts.split("|") for group, (_, _, _, texts) in GREETINGS.items()}
+    seen["name"] = ["My name is {a}.", "I am {a}.", "Hello, I am {a}.", "Hi, my name is {a}."]
+    unseen["name"] = ["Good morning, my name is {a}.", "Hello, my name is {a}."]
+    return Task("greeting", 700, told * 4 + meet, seen, unseen)
+
+
+def _asked(text: str) -> dict[str, list[str]]:
+    """Groups of phrasings: "group: one|two" a line; the group of a task that has only one is empty."""
+    rows = (line.partition(": ") for line in text.splitlines())
+    return {group.strip("-"): texts.split("|") for group, _, texts in rows}
+
+
+def tasks() -> list[Task]:
+    """All tasks with their facts and phrasings."""
+    return [
+        Task("plus", 2400, list(_plus()), _asked(
+            "-: What is {a} plus {b}?|How much is {a} plus {b}?|Add {a} and {b}.|What is {a} and {b}?|"
+            "What is the sum of {a} and {b}?|{a} plus {b} is what?|Tell me what {a} plus {b} is.|"
+            "Please add {a} and {b}.|What do you get when you add {a} and {b}?|How much do {a} and {b} make?"
+        ), _asked("-: Can you tell me what {a} plus {b} is?|What does {a} plus {b} make?|How much is {a} and {b}?"), True),
+        Task("minus", 2200, list(_minus()), _asked(
+            "-: What is {a} minus {b}?|How much is {a} minus {b}?|Take {b} away from {a}.|"
+            "{a} minus {b} is what?|Tell me what {a} minus {b} is.|What is left when you take {b} from {a}?|"
+            "Please take {b} from {a}.|What do you get when you take {b} away from {a}?"
+        ), _asked("-: Can you tell me what {a} minus {b} is?|What does {a} minus {b} make?|What is {b} taken away from {a}?"), True),
+        Task("compare", 2200, list(_compare()), _asked(
+            "more: Which is more, {a} or {b}?|What is more, {a} or {b}?|Which number is bigger, {a} or {b}?|"
+            "Tell me which is more, {a} or {b}.\n"
+            "less: Which is less, {a} or {b}?|What is less, {a} or {b}?|Which number is smaller, {a} or {b}?|"
+            "Tell me which is less, {a} or {b}.\n"
+            "is: Is {a} more than {b}?|Is {a} bigger than {b}?|Tell me, is {a} more than {b}?|Would you say {a} is more than {b}?"
+        ), _asked("more: Which one is more, {a} or {b}?|Of {a} and {b}, which is bigger?\n"
+                  "less: Which one is less, {a} or {b}?|Of {a} and {b}, which is smaller?\n"
+                  "is: Do you think {a} is more than {b}?|Is the number {a} bigger than {b}?"), True),
+        Task("next", 600, list(_next()), _asked(
+            "after: What comes after {a}?|What number comes after {a}?|Which number follows {a}?|What is the number after {a}?|Tell me the number after {a}.\n"
+            "before: What comes before {a}?|What number comes before {a}?|What is the number before {a}?|Tell me the number before {a}."
+        ), _asked("after: Which number comes after {a}?|Can you tell me what comes after {a}?\n"
+                  "before: Which number comes before {a}?|Can you tell me what comes before {a}?")),
+        Task("count", 1200, list(_count()), _asked(
+            "up: Count from {a} to {b}.|Please count from {a} to {b}.|Count up from {a} to {b}.|Say the numbers from {a} to {b}.\n"
+            "down: Count down from {a} to {b}.|Please count down from {a} to {b}.|Count backwards from {a} to {b}."
+        ), _asked("up: Can you count from {a} to {b}?|Count for me from {a} to {b}.\n"
+                  "down: Can you count down from {a} to {b}?|Count down for me from {a} to {b}."), True),
+        Task("calendar", 2000, list(_calendar()), _asked(
+            "after: What {kind} comes after {a}?|Which {kind} comes after {a}?|What is the {kind} after {a}?|Which {kind} follows {a}?|Tell me the {kind} after {a}.\n"
+            "before: What {kind} comes before {a}?|Which {kind} comes before {a}?|What is the {kind} before {a}?|Tell me the {kind} before {a}.\n"
+            "days: How many days does {a} have?|How many days are in {a}?|How many days are there in {a}?|How long is {a}?\n"
+            "nth: What is the {a} month?|Which month is the {a}?|What is the {a} month of the year?|Name the {a} month.\n"
+            "two: What day is two days after {a}?|Which day is two days after {a}?|What comes two days after {a}?\n"
+            "long: How many {a} are in {b}?|How many {a} are there in {b}?|How many {a} does {b} have?|Tell me how many {a} are in {b}."
+        ), _asked("after: Can you tell me the {kind} after {a}?|Which is the {kind} after {a}?\n"
+                  "before: Can you tell me the {kind} before {a}?|Which is the {kind} before {a}?\n"
+                  "days: Tell me how many days {a} has.|Can you tell me how many days are in {a}?\n"
+                  "nth: Tell me the {a} month.|Which is the {a} month of the year?\n"
+                  "two: Tell me the day two days after {a}.|What is two days after {a}?\n"
+                  "long: Can you tell me how many {a} are in {b}?|How many {a} make {b}?")),
+        Task("opposite", 1100, list(_opposites()), _asked(
+            "-: What is the opposite of {a}?|Tell me the opposite of {a}.|What word is the opposite of {a}?|"
+            "Which word is the opposite of {a}?|Give me the opposite of {a}.|{a} is the opposite of what?|Say the opposite of {a}.|What is the contrary of {a}?"
+        ), _asked("-: Can you tell me the opposite of {a}?|Do you know the opposite of {a}?|Name the opposite of {a}.")),
+        Task("color", 500, list(_colors()), _asked(
+            "-: What color is {a}?|Tell me the color of {a}.|What is the color of {a}?|Which color is {a}?|Which color does {a} have?|Name the color of {a}."
+        ), _asked("-: Can you tell me what color {a} is?|What color does {a} have?|Do you know the color of {a}?")),
+        Task("is color", 1000, list(_is_color()), _asked(
+            "-: Is {a} {b}?|Tell me, is {a} {b}?|Would you say {a} is {b}?|Is it true that {a} is {b}?"
+        ), _asked("-: Do you think {a} is {b}?|Is the color of {a} {b}?"), True),
+        Task("parts", 500, list(_parts()), _asked(
+            "-: How many {b} does {a} have?|How many {b} has {a}?|Tell me how many {b} {a} has.|What number of {b} does {a} have?|Say how many {b} {a} has."
+        ), _asked("-: Can you tell me how many {b} {a} has?|How many {b} are there on {a}?")),
+        Task("kind", 700, list(_kinds()), _asked(
+            "-: What is {a}?|What kind of thing is {a}?|Tell me what {a} is.|What sort of thing is {a}?|What would you call {a}?"
+        ), _asked("-: Can you tell me what {a} is?|Do you know what {a} is?")),
+        Task("is kind", 1600, list(_is_kind()), _asked(
+            "-: Is {a} {b}?|Tell me, is {a} {b}?|Would you say {a} is {b}?|Is it true that {a} is {b}?"
+        ), _asked("-: Do you think {a} is {b}?|Can you tell me if {a} is {b}?"), True),
+        Task("story", 1400, list(_story()), _asked(
+            "get: I have {a} {thing} and get {b} more. How many {thing} do I have?|"
+            "I have {a} {thing}. I find {b} more. How many {thing} do I have?|"
+            "If I have {a} {thing} and buy {b} more, how many {thing} do I have?|I had {a} {thing} and you gave me {b}. How many {thing} do I have?\n"
+            "lose: I have {a} {thing} and lose {b}. How many {thing} are left?|I have {a} {thing}. I give away {b}. How many {thing} are left?|"
+            "If I have {a} {thing} and lose {b}, how many {thing} are left?"
+        ), _asked("get: I have {a} {thing} and take {b} more. How many {thing} do I have now?|If I have {a} {thing} and find {b} more, how many {thing} do I have?\n"
+                  "lose: I had {a} {thing} and lost {b}. How many {thing} are left now?|If I have {a} {thing} and give away {b}, how many {thing} are left?"), True),
+        _greet(),
+    ]  # fmt: skip
+
+
+def _share(*parts: str) -> int:
+    """0-99, the same for the same texts for ever."""
+    return int.from_bytes(hashlib.sha256("|".join(parts).encode()).digest()[:4]) % 100
+
+
+def fact_split(task: Task, fact: Fact) -> str:
+    """Where a combination belongs: test 10 %, valid 3 %. Tasks without combinations share all facts."""
+    if not task.combinations:
+        return "train"
+    share = _share(task.name, fact.ask, *fact.slots.values())
+    return "test" if share < 10 else "valid" if share < 13 else "train"
+
+
+def _pairs(task: Task, wanted: str) -> list[tuple[str, Fact]]:
+    """Every question of a split with its fact."""
+    found = []
+    for fact in task.facts:
+        for phrasing in (task.unseen if wanted == "test" else task.phrasings)[fact.ask]:
+            question = tidy(phrasing.format(**fact.slots))
+            if task.combinations:
+                belongs = fact_split(task, fact) == wanted
+            else:  # valid: pairings of a seen phrasing with a seen fact
+                valid = "{" in phrasing and _share(question) < 3
+                belongs = wanted == "test" or (wanted == "valid") == valid
+            if belongs:
+                found.append((question, fact))
+    return found
+
+
+def _balanced(task: Task, wanted: str, n: int, rng: np.random.Generator) -> list[tuple[str, Fact]]:
+    """`n` pairs, as many of each group of questions and of yes and no; few pairs come up to 4 times."""
+    pairs = _pairs(task, wanted)
+    verdicts = {fact.key for fact in task.facts} >= {"yes", "no"}
+    groups: dict[str, list[tuple[str, Fact]]] = {}
+    for i in rng.permutation(len(pairs)):
+        question, fact = pairs[int(i)]
+        kind = fact.key if verdicts and fact.key in ("yes", "no") else ""
+        groups.setdefault(f"{fact.ask} {kind}", []).append((question, fact))
+    in_turn = zip(*(cycle(group) for group in groups.values()), strict=False)
+    return list(islice(chain.from_iterable(in_turn), min(n, 4 * len(pairs))))
+
+
+REPEAT = ["Repeat after me: {s}", "Say this: {s}", "Please repeat: {s}", "Say: {s}", "Repeat: {s}"]
+REPEAT_UNSEEN = ["Say after me: {s}", "Please say this: {s}"]
+
+
+def turns(seed: int, pool: Sequence[Sentence], test: int = 340) -> dict[str, list[Turn]]:
+    """The turns of every split, without audio. `pool`: sentences to repeat."""
+    rng = np.random.default_rng(seed)
+    every = tasks()
+    total = sum(task.train for task in every)
+    found: dict[str, list[Turn]] = {}
+    for name in SPLITS:
+        chosen: list[tuple[str, str, Fact]] = []
+        for task in every:
+            share = {"train": task.train, "test": test / len(every), "valid": 0.6 * test / len(every)}
+            pairs = _balanced(task, name, round(share[name]), rng)
+            chosen += [(task.name, question, fact) for question, fact in pairs]
+        sayable = [s.text for s in pool if s.split == name and len(s.text.split()) <= 8]
+        phrasings = REPEAT_UNSEEN if name == "test" else REPEAT
+        count = {"train": total // 14, "valid": 12, "test": 24}[name]
+        for i, text in enumerate(rng.permutation(np.asarray(sayable, object))[:count]):
+            question = phrasings[i % len(phrasings)].format(s=text)
+            chosen.append(("repeat", question, Fact(text, " ".join(words(text)))))
+        found[name] = [
+            Turn(f"{name}-{number:05d}", task, question, tidy(fact.answer), fact.key.lower())
+            for number, (task, question, fact) in enumerate(
+                chosen[int(i)] for i in rng.permutation(len(chosen))
+            )
+        ]
+    return found
