@@ -164,7 +164,7 @@ def pace(spec: str) -> Pace:
         return kinds[name](*numbers)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"unknown pace {spec!r}: expected aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned"
+            f"unknown pace {spec!r}: expected aria, aria:N, fixed:N:M, text-first or learned"
         ) from error
 
 

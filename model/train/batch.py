@@ -1,0 +1,211 @@
+"""Batches: from clips, codes and turns to padded tensors. All randomness comes from (seed, step).
+
+Letters: B items, F mel frames, T tokens, N ear states (160 ms), P phone steps (40 ms).
+Left out: anything that learns.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.aria import draw
+from model.senses.message import Message, Part
+from model.senses.prompt import Clock, plan
+from model.senses.tokenizer import Tokenizer
+from model.train.losses import IGNORE
+
+SILENCE = -1.5  # what log_mel_16k gives for no sound
+SCALE = np.float32(2 * np.log(10))  # log_mel_16k is log10(power) / 2 + 1.5
+
+
+def pad(rows: Sequence[np.ndarray], value: float, multiple: int = 1) -> Tensor:
+    """Rows of different length, padded on the right to the longest (a multiple of `multiple`)."""
+    longest = max(len(row) for row in rows)
+    longest += -longest % multiple
+    out = np.full((len(rows), longest, *rows[0].shape[1:]), value, rows[0].dtype)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return torch.from_numpy(out)
+
+
+def alike(lengths: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """`count` random items of about the same length: little padding, every item as likely."""
+    drawn = rng.integers(0, len(lengths), 12 * count)
+    drawn = drawn[np.argsort(lengths[drawn], kind="stable")]
+    start = int(rng.integers(0, 12)) * count
+    return drawn[start : start + count]
+
+
+def distort(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same words by another throat, microphone and room: log-mel f32[F, 128] in and out.
+
+    Vocal tract length (a stretch of the mel axis), a smooth filter, telephone band, room echo,
+    noise of random colour at 5 to 40 dB, level, and masks over time and pitch (SpecAugment).
+    """
+    mel = (mel.astype(np.float32) - 1.5) * SCALE  # natural log of the power
+    frames, bands = mel.shape
+    if rng.random() < 0.7:
+        where = np.clip(np.arange(bands) * rng.uniform(0.86, 1.16), 0, bands - 1)
+        low = where.astype(int)
+        part = (where - low).astype(np.float32)
+        mel = mel[:, low] * (1 - part) + mel[:, np.minimum(low + 1, bands - 1)] * part
+    axis = np.linspace(0, np.pi, bands, dtype=np.float32)
+    if rng.random() < 0.7:
+        mel = mel + sum(rng.normal(0, 0.8 / k) * np.cos(k * axis) for k in range(1, 6)).astype(
+            np.float32
+        )
+    if rng.random() < 0.25:
+        power, keep = np.exp(mel), np.float32(rng.uniform(0.2, 0.75))
+        tail = np.float32(rng.uniform(0.02, 0.25))
+        echo = np.zeros(bands, np.float32)
+        for t in range(frames):
+            echo = echo * keep + power[t] * (1 - keep)
+            power[t] = power[t] + tail * echo
+        mel = np.log(power)
+    if rng.random() < 0.6:
+        level = np.log(np.exp(mel).mean()) - np.log(10) * rng.uniform(0.5, 4.0)
+        colour = sum(rng.normal(0, 1.2 / k) * np.cos(k * axis) for k in range(1, 4))
+        noise = level + colour + np.log(rng.exponential(1.0, mel.shape) + 1e-3)
+        mel = np.logaddexp(mel, noise.astype(np.float32))
+    if rng.random() < 0.15:
+        mel = mel.copy()
+        top = int(rng.integers(78, 92))  # about 3 to 4 kHz
+        mel[:, top:] = np.minimum(mel[:, top:], mel.min() + rng.normal(0, 1, mel[:, top:].shape))
+    mel = mel + np.float32(rng.normal(0, 1.0))
+    if rng.random() < 0.5:
+        mel = mel.copy()
+        mean = mel.mean()
+        for _ in range(2):
+            width, start = int(rng.integers(0, 14)), int(rng.integers(0, bands - 14))
+            mel[:, start : start + width] = mean
+            width = int(rng.integers(0, min(16, frames // 6 + 1)))
+            start = int(rng.integers(0, frames - width))
+            mel[start : start + width] = mean
+    return np.maximum(mel / SCALE + np.float32(1.5), np.float32(SILENCE)).astype(np.float32)
+
+
+class EarBatch(NamedTuple):
+    """Sound and the phones in it."""
+
+    mel: Tensor  # f32[B, 128, F]
+    frames: Tensor  # i64[B], valid mel frames
+    phones: Tensor  # i64[B, P], IGNORE where unknown
+    window: Tensor  # f32[], seconds of the attention window
+
+
+class HearBatch(NamedTuple):
+    """Conversations with sound, and the answers to learn."""
+
+    ear: EarBatch  # of the rows that have sound, in order
+    ids: Tensor  # i64[B, T]
+    places: Tensor  # i64[3, B, T]
+    targets: Tensor  # i64[B, T], the next token where it is to be learnt
+    keep: Tensor  # bool[B, T], False: this token's embedding is hidden (history dropout)
+
+
+def ear_batch(mels: Sequence[np.ndarray], phones: Sequence[np.ndarray], window: float) -> EarBatch:
+    classes = [np.where(row < 0, IGNORE, row) for row in phones]
+    return EarBatch(
+        pad(mels, SILENCE, 16).transpose(1, 2).contiguous(),
+        torch.tensor([len(mel) for mel in mels]),
+        pad(classes, IGNORE, 4),
+        torch.tensor(window),
+    )
+
+
+def conversation(
+    tokenizer: Tokenizer, parts: Sequence[Part], answer: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One question and its answer: ids i64[T], places i64[T, 3], targets i64[T].
+
+    The clock inside the sound is drawn: mostly none, else a timestamp every 0.5 to 4 s.
+    """
+    interval = None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0))
+    laid = plan([Message("user", tuple(parts))], tokenizer, Clock(interval))
+    said = [*tokenizer.encode(answer), tokenizer.im_end]
+    ids = np.concatenate([laid.ids.numpy(), said])
+    places = np.concatenate(
+        [laid.places.numpy().T, np.arange(laid.next, laid.next + len(said))[:, None].repeat(3, 1)]
+    )
+    targets = np.full(len(ids), IGNORE)
+    targets[len(laid) - 1 : -1] = said
+    return ids, places, targets
+
+
+def hear_batch(
+    rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], ear: EarBatch, deaf: np.ndarray,
+    rng: np.random.Generator,
+) -> HearBatch:  # fmt: skip
+    """Rows of `conversation`. Of the answers in rows marked `deaf`, a random share U(0, 0.7) of
+    the tokens is hidden from what follows: a small model else learns the grammar of its texts
+    before it learns to listen."""
+    ids = pad([row[0] for row in rows], 0)
+    targets = pad([row[2] for row in rows], IGNORE)
+    share = torch.from_numpy(deaf * rng.uniform(0, 0.7, len(rows)))
+    hidden = torch.from_numpy(rng.random(ids.shape)) < share[:, None]
+    answer = torch.zeros(ids.shape, dtype=torch.bool)
+    answer[:, 1:] = targets[:, :-1] != IGNORE
+    places = pad([row[1] for row in rows], 0).permute(2, 0, 1)
+    return HearBatch(ear, ids, places, targets, ~(hidden & answer))
+
+
+class SpeakBatch(NamedTuple):
+    """Interleaved streams of words and frames. Everything is what *enters*; what is to be
+    predicted at a position is what enters at the next one."""
+
+    words: Tensor  # i64[B, L], the text token, 0 where a frame stands
+    codes: Tensor  # i64[B, L, K], the true frame, 0 where a word stands
+    heard: Tensor  # i64[B, L, K], the frame as the Talker hears it: some codes are wrong
+    frame: Tensor  # bool[B, L]
+    keep: Tensor  # bool[B, L], False: this entry is hidden (history dropout)
+    targets: Tensor  # i64[B, L], class of the head: code 0, end, want or IGNORE
+    text: Tensor  # bool[B, L], words whose durations sum to the frames
+    before: Tensor  # bool[B, L], places kept free for states of the Thinker
+
+
+def speak_item(
+    tokenizer: Tokenizer, text: str, voice: str, codes: np.ndarray, end: int,
+    rng: np.random.Generator, context: int = 0,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """One spoken sentence as a stream; `codes` i64[S, K], `context` places before the words."""
+    marks = tokenizer
+    head = [marks.im_start, *marks.encode(voice), marks.im_end]
+    said = [*marks.encode(text), marks.tts_text_eod]
+    path = np.array(draw(len(said), len(codes), rng))
+    start = len(head) + context + 1
+    length = start + len(path)
+    words = np.zeros(length, np.int64)
+    words[: len(head)] = head
+    words[start - 1] = marks.tts_text_bos
+    words[start:][path] = said
+    frames = np.zeros((length, codes.shape[1]), np.int64)
+    frames[start:][~path] = codes
+    frame = np.zeros(length, bool)
+    frame[start:] = ~path
+    targets = np.full(length, IGNORE)
+    targets[:-1] = np.where(frame[1:], frames[1:, 0], end + 1)  # the next frame, or the wish
+    targets[: start - 1] = IGNORE
+    targets[-1] = end
+    first = int(frame.argmax())
+    if (frame[first : first + len(codes)]).all():  # text first: no moment to wish for a word
+        targets[start - 1 : first - 1] = IGNORE
+    text_at = np.zeros(length, bool)
+    text_at[start:][path] = True
+    before = np.zeros(length, bool)
+    before[len(head) : len(head) + context] = True
+    share = rng.uniform(0, 0.6)
+    keep = ~(frame & (rng.random(length) < share))
+    wrong = rng.random(frames.shape) < 0.3 * share
+    heard = np.where(wrong, rng.integers(0, end, frames.shape), frames)
+    return {"words": words, "codes": frames, "heard": heard, "frame": frame, "keep": keep,
+            "targets": targets, "text": text_at, "before": before}  # fmt: skip
+
+
+def speak_batch(items: Sequence[dict[str, np.ndarray]]) -> SpeakBatch:
+    fill = {"targets": IGNORE, "keep": True}
+    return SpeakBatch(
+        *(pad([item[name] for item in items], fill.get(name, 0)) for name in SpeakBatch._fields)
+    )

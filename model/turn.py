@@ -1,0 +1,290 @@
+"""One streaming turn: read, think, speak, render. Nothing runs until somebody wants a chunk.
+
+    list[Message] --read--> Prompt --think--> Word, Word, ... --speak(pace)--> Frame, Frame, ...
+                                                              --render--> Chunk, Chunk, ...
+
+Every step is a lazy generator that pulls from the one before: the Talker takes a word only when its
+pace asks for one, so the order of calls *is* the latency. `State` travels beside as a value that
+can be forked at any moment. Closing the generator stops the turn; what was said stays in the state.
+
+    omni = Omni.load("micro")
+    for chunk in answer(omni, [Message.of("user", load_audio("question.wav"))]):
+        play(chunk.audio); print(chunk.text, end="")
+
+Letters: K codebooks, S samples at 24 kHz, D width, T tokens.
+Left out: batching several conversations (each has its own State).
+"""
+
+import codecs
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.aria import Aria, Audit, Learned, Pace, Standing
+from model.layers.stack import StackPast
+from model.omni import Omni, Prompt
+from model.sampling import Sampling, pick
+from model.senses.message import Audio, Message
+from model.senses.prompt import Clock
+
+PIECE = 1024  # prompt tokens taken at once: a long prompt in pieces equals the prompt at once
+LONGEST = 256  # text tokens of one answer
+BREATH = 48  # text tokens after which a sentence without an end is spoken in two
+TRANSCRIBE = "Transcribe the audio."
+GREEDY = Sampling()
+
+
+@dataclass(frozen=True)
+class Word:
+    """A text token of the answer."""
+
+    token: int
+    text: str  # what it adds to the text; "" while a character is incomplete
+    hidden: Tensor | None = None  # f[D], the Thinker state it was chosen from
+
+
+@dataclass(frozen=True)
+class Frame:
+    """80 ms of speech, still as codes."""
+
+    codes: Tensor  # i64[K]
+    text_index: int  # text tokens taken before this frame was spoken
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What reaches the listener: a piece of text, or of sound."""
+
+    audio: np.ndarray  # f32[S] at 24 kHz, may be empty
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Who speaks: the Talker's own system prompt.
+
+    `name` is a trained voice or a description in words; `codes` are frames of the voice's own
+    speech (zero-shot), which say more than words can.
+    """
+
+    name: str = "heart"
+    codes: Tensor | None = None  # i64[frames, K]
+
+
+@dataclass
+class State:
+    """All that a conversation remembers. `fork()` is free: pasts are values and are shared."""
+
+    thinker: StackPast | None = None
+    place: int = 0  # of the Thinker's next token
+    context: Prompt | None = None  # the user's turn, for the Talker to hear
+    middle: Tensor | None = None  # f[T, D], the Thinker's states of that turn
+    wave: object | None = None  # the renderer's past
+    said: str = ""  # text of the current answer so far
+    audits: list[Audit] = field(default_factory=list)  # one per spoken sentence
+
+    def fork(self) -> "State":
+        """An independent copy of this moment; nothing is copied until one of them goes on."""
+        return replace(self, audits=list(self.audits))
+
+
+@torch.inference_mode()
+def think(
+    omni: Omni, prompt: Prompt, state: State, how: Sampling = GREEDY,
+    generator: torch.Generator | None = None, most: int = LONGEST,
+) -> Iterator[Word]:  # fmt: skip
+    """Read the prompt, then write the answer token by token, until it ends or `most` are there."""
+    thinker, specials = omni.thinker, omni.tokenizer
+    middle = []
+    for start in range(0, prompt.embeds.shape[1], PIECE):
+        part = slice(start, start + PIECE)
+        thought, state.thinker = thinker(
+            prompt.embeds[:, part], prompt.places[..., part], state.thinker
+        )
+        middle.append(thought.middle[0])
+    state.context, state.middle, state.place = prompt, torch.cat(middle), prompt.end
+    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+    hidden, written = thought.hidden[0, -1], 0
+    try:
+        while written < most:
+            token = pick(thinker.logits(hidden), how, generator)
+            if token in (specials.im_end, specials.endoftext):
+                break
+            text = "" if token in specials.specials else utf8.decode(specials.piece(token))
+            state.said += text
+            written += 1
+            yield Word(token, text, hidden)
+            hidden = _append(omni, state, [token])
+    finally:  # also when the listener interrupts: the history ends this turn properly
+        _append(omni, state, [specials.im_end])
+
+
+def _append(omni: Omni, state: State, tokens: Sequence[int]) -> Tensor:
+    """Let the Thinker read text tokens at the next places; the state of the last one."""
+    ids = torch.tensor([tokens])
+    places = torch.arange(state.place, state.place + len(tokens)).expand(3, 1, -1)
+    thought, state.thinker = omni.thinker(omni.thinker.embed(ids), places, state.thinker)
+    state.place += len(tokens)
+    return thought.hidden[0, -1]
+
+
+@torch.inference_mode()
+def speak(
+    omni: Omni, words: Iterator[Word], state: State, voice: Voice, pace: Pace,
+    how: Sampling = GREEDY, generator: torch.Generator | None = None,
+) -> Iterator[Word | Frame]:  # fmt: skip
+    """Say words as they come; words pass through when they are taken, before they are heard."""
+    for sentence in _sentences(words):
+        yield from _utter(omni, sentence, state, voice, pace, how, generator)
+
+
+def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | Frame]:
+    talker, marks = omni.talker, omni.tokenizer
+    heard, spoken, expected = 0, 0, 0.0
+    path: list[bool] = []
+    hidden, past = None, None
+    asks = isinstance(pace, Learned)
+    pending, ended = True, False
+    try:
+        while True:
+            taken = []
+            wish = asks and hidden is not None and talker.wish(hidden)
+            while pending and pace.wants_word(Standing(heard, spoken, expected, wish)):
+                word = next(words, None)
+                if word is None and not heard:
+                    return  # nothing to say
+                pending = word is not None
+                taken.append(word.token if word else marks.tts_text_eod)
+                heard, expected = heard + 1, expected + omni.frames_of(taken[-1])
+                path.append(True)
+                if word:
+                    yield word
+                if wish:
+                    break  # look at the Talker's state again before another word
+            if taken:
+                x = talker.words(torch.tensor([taken]))
+                if past is None:
+                    x = torch.cat((opening(omni, state, voice), x), dim=1)
+                out, past = talker(x, None, past)
+                hidden = out[0, -1]
+            codes = talker.frame(hidden, how, not pending, generator)
+            ended = codes is None
+            if ended or (not pending and spoken > 2 * expected + 25):
+                return
+            spoken += 1
+            path.append(False)
+            yield Frame(codes, heard)
+            out, past = talker(talker.embed_frames(codes)[None, None], None, past)
+            hidden = out[0, -1]
+    finally:
+        if path:
+            state.audits.append(Audit(tuple(path), expected, ended))
+
+
+def opening(omni: Omni, state: State, voice: Voice) -> Tensor:
+    """What the Talker hears before the first word: who it is, and the user's turn. f[1, T, D]."""
+    talker, marks = omni.talker, omni.tokenizer
+
+    def words(*ids: int) -> Tensor:
+        return talker.words(torch.tensor(ids, dtype=torch.long))
+
+    parts = [words(marks.im_start, *marks.encode(voice.name))]
+    if voice.codes is not None:
+        parts.append(talker.embed_frames(voice.codes))
+    parts.append(words(marks.im_end))
+    if state.context is not None:
+        ids, senses = state.context.ids, state.context.senses  # [T], bool[T]
+        heard = talker.words(ids)
+        heard[senses] = talker.listen(state.middle[senses])
+        parts.append(heard)
+    parts.append(words(marks.tts_text_bos))
+    return torch.cat(parts)[None]
+
+
+@torch.inference_mode()
+def render(omni: Omni, stream: Iterator[Word | Frame], state: State) -> Iterator[Chunk]:
+    """Codes to sound, frame by frame; words go by as text."""
+    silent = np.zeros(0, np.float32)
+    for item in stream:
+        if isinstance(item, Word):
+            yield Chunk(silent, item.text)
+        else:
+            wave, state.wave = omni.code2wav(item.codes[None, :, None], state.wave)
+            yield Chunk(wave[0].float().numpy())
+
+
+def answer(
+    omni: Omni, messages: Sequence[Message], state: State | None = None, voice: Voice | None = None,
+    pace: Pace | None = None, how: Sampling = GREEDY, speech: Sampling = GREEDY, seed: int = 0,
+    clock: Clock | None = None, aloud: bool = True,
+) -> Iterator[Chunk]:  # fmt: skip
+    """Answer as soon as there is something to read or hear. Messages go on where `state` is."""
+    state = State() if state is None else state
+    generator = torch.Generator().manual_seed(seed)
+    prompt = omni.read(messages, clock or Clock(), state.place)
+    state.said = ""
+    words = think(omni, prompt, state, how, generator)
+    yield from _voiced(omni, words, state, voice, pace, speech, generator, aloud)
+
+
+def say(
+    omni: Omni, text: str, voice: Voice | None = None, pace: Pace | None = None,
+    how: Sampling = GREEDY, seed: int = 0, state: State | None = None,
+) -> Iterator[Chunk]:  # fmt: skip
+    """Read a text aloud, sentence by sentence."""
+    ids = omni.tokenizer.encode(" ".join(text.split()))
+    if not ids:
+        raise ValueError("there is no text to say")
+    state = State() if state is None else state
+    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+    words = (Word(i, utf8.decode(omni.tokenizer.piece(i))) for i in ids)
+    generator = torch.Generator().manual_seed(seed)
+    yield from _voiced(omni, words, state, voice, pace, how, generator, True)
+
+
+def hear(omni: Omni, audio: Audio, ask: str = TRANSCRIBE) -> str:
+    """What was said (or any other question about the sound), as text."""
+    chunks = answer(omni, [Message.of("user", audio, ask)], aloud=False)
+    return "".join(chunk.text for chunk in chunks).strip()
+
+
+def _voiced(omni, words, state, voice, pace, how, generator, aloud) -> Iterator[Chunk]:
+    if aloud:
+        stream = speak(omni, words, state, voice or Voice(), pace or Aria(), how, generator)
+    else:
+        stream = words
+    try:
+        yield from render(omni, stream, state)
+    finally:
+        words.close()
+
+
+class _Sentences:
+    """Words cut into sentences without looking ahead: the cut is found when a word is asked for."""
+
+    def __init__(self, words: Iterator[Word]):
+        self.words, self.held, self.over = words, None, False
+
+    def sentence(self) -> Iterator[Word]:
+        count, full_stop = 0, False
+        while True:
+            word = self.held or next(self.words, None)
+            self.held = None
+            if word is None:
+                self.over = True
+                return
+            if word.text[:1].isspace() and (full_stop or count >= BREATH):
+                self.held = word
+                return
+            count += 1
+            yield word
+            full_stop = word.text.rstrip()[-1:] in (".", "?", "!") if word.text else full_stop
+
+
+def _sentences(words: Iterator[Word]) -> Iterator[Iterator[Word]]:
+    cut = _Sentences(words)
+    while not cut.over:
+        yield cut.sentence()
