@@ -1,0 +1,1 @@
+"""Evidence: one file an experiment, one board (`workbench.evidence.board`)."""

@@ -1,0 +1,72 @@
+"""Who is examined: anybody who can copy a voice, hear, say and answer.
+
+`Ours` is our model behind that protocol, and the only place of the evidence that knows the model's
+own calls. Anything else with these methods can be put on the board beside it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from model.aria import Audit, pace
+from model.omni import Omni
+from model.senses.message import Audio, Message
+from model.turn import Chunk, State, Voice, answer, hear, say
+
+RATE = 24_000  # of everything a candidate says
+
+
+@dataclass(frozen=True)
+class Said:
+    """Something said aloud. An audit tells how text and frames of one sentence went together."""
+
+    samples: np.ndarray  # float32 [S] at 24 kHz
+    text: str
+    audits: tuple[Audit, ...] = field(default=())
+
+
+class Candidate(Protocol):
+    def copy(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        """The same sound, through the codec; 24 kHz."""
+        ...
+
+    def hear(self, samples: np.ndarray, rate: int) -> str: ...
+
+    def say(self, text: str, voice: str, pace: str) -> Said: ...
+
+    def answer(self, samples: np.ndarray, rate: int) -> Iterator[Chunk]:
+        """A spoken question; text and sound as they come."""
+        ...
+
+
+class Ours:
+    """Our model, with the settings of the command line: greedy text, pace aria."""
+
+    def __init__(self, omni: Omni):
+        self.omni = omni
+
+    def copy(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        wave = torch.from_numpy(Audio(samples, rate).at(RATE).samples)
+        with torch.inference_mode():
+            copy = self.omni.codec.decode(self.omni.codec.encode(wave[None]))
+        return copy[0, : len(wave)].float().numpy()
+
+    def hear(self, samples: np.ndarray, rate: int) -> str:
+        return hear(self.omni, Audio(samples, rate))
+
+    def say(self, text: str, voice: str, pace_: str) -> Said:
+        state = State()
+        chunks = list(say(self.omni, text, Voice(voice), pace(pace_), state=state))
+        return together(chunks, tuple(state.audits))
+
+    def answer(self, samples: np.ndarray, rate: int) -> Iterator[Chunk]:
+        return answer(self.omni, [Message.of("user", Audio(samples, rate))])
+
+
+def together(chunks: list[Chunk], audits: tuple[Audit, ...] = ()) -> Said:
+    """All that was said in one piece."""
+    samples = [np.zeros(0, np.float32)] + [chunk.audio for chunk in chunks]
+    return Said(np.concatenate(samples), "".join(chunk.text for chunk in chunks), audits)
