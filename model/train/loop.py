@@ -127,7 +127,9 @@ def train(
     recipe = recipe or Recipe()
     module = nn.ModuleDict(module) if isinstance(module, dict) else module
     accelerator = Accelerator(mixed_precision="no")  # autocast is ours: see _Task
-    optimizer = torch.optim.AdamW(_groups(module, recipe), lr=recipe.lr, betas=recipe.betas)
+    optimizer = torch.optim.AdamW(
+        _groups(module, recipe), lr=recipe.lr, betas=recipe.betas, fused=True
+    )
     run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = run.out / "last.safetensors"
     step, spent = 0, 0.0

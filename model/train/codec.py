@@ -1,0 +1,322 @@
+"""The codec stage: waveforms in, the same waveforms out, and codebook 0 taught what is being said.
+
+    train_codec("datasets", Run(out=Path("runs/codec"), minutes=40))
+    codec = load_codec("runs/codec/last.safetensors")
+    tokenise(Store().spoken("train"), codec, Path("runs/codes/train.npz"), copies=3)
+
+Loss = log-mel L1 and spectral convergence at four resolutions + waveform L1 + commitment
+     + cross-entropy of a small teacher that must name the two phones (40 ms each) of a frame from
+       codebook 0's entry alone: the first code says *what* is spoken, the others say *how*.
+Half of the items are rebuilt from all codebooks, the others from a random number of the first ones.
+Crops begin anywhere from 80 ms before a clip, at a random loudness; nothing else is augmented.
+
+Left out: adversarial training.
+
+Letters: B batch, N samples, S frames of 80 ms, K codebooks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from librosa.filters import mel as mel_filters
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from model.data.phones import PHONES, frames
+from model.data.store import Clips, Spoken, Store
+from model.data.voices import NAMED
+from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
+from model.speech.quantizer import Quantized
+from model.train.loop import Recipe, Result, Run, train, weights
+
+SLOT = FRAME // 2  # samples: the teacher names one phone per 40 ms
+TICK_MS = 5  # grid of the labels of a clip, fine enough for crops that begin anywhere
+TICK = RATE * TICK_MS // 1000
+SCALES = ((2048, 128), (1024, 100), (512, 64), (256, 32))  # points and mel bands of each resolution
+QUIET = 1e-7  # power of a band below which differences are not heard
+
+
+@dataclass(frozen=True)
+class CodecStage:
+    """What to train on and how much each part of the loss counts."""
+
+    crop: int = 20  # frames: 1.6 s
+    batch: int = 12
+    lr: float = 1e-3
+    named: float = 0.75  # this share of the crops is of the voices that will speak
+    all_codebooks: float = 0.5  # this share of the items keeps every codebook
+    convergence: float = 0.5
+    wave: float = 1.0
+    commitment: float = 0.25
+    phones: float = 0.3
+
+
+def train_codec(
+    root: str | Path, run: Run, stage: CodecStage | None = None, config: CodecConfig | None = None
+) -> Result:
+    """Train a codec on the clips below `root`; its checkpoint is opened by `load_codec`."""
+    stage, config = stage or CodecStage(), config or CodecConfig.micro()
+    torch.manual_seed(run.seed)
+    codec, teacher = Codec(config), Teacher(config.renderer.latent)
+    spectra = MultiScale()
+    store = Store(root)
+    pool = Pool(store.spoken("train"), stage)
+    held = Pool(store.spoken("valid"), stage, most=200)
+    return train(
+        {"codec": codec, "teacher": teacher},
+        lambda batch: codec_loss(codec, teacher, spectra, batch, stage),
+        lambda step: pool.batch(np.random.default_rng([run.seed, step])),
+        run,
+        Recipe(lr=stage.lr),
+        held_out=[held.batch(np.random.default_rng([run.seed, i])) for i in range(4)],
+    )
+
+
+def load_codec(checkpoint: str | Path, config: CodecConfig | None = None) -> Codec:
+    """The codec of a checkpoint, ready for use."""
+    codec = Codec(config or CodecConfig.micro())
+    of_codec = {
+        name.removeprefix("codec."): value
+        for name, value in weights(checkpoint).items()
+        if name.startswith("codec.")
+    }
+    codec.load_state_dict(of_codec)
+    return codec.eval().requires_grad_(False)
+
+
+# --- batches -------------------------------------------------------------------------------------
+
+
+class Pool:
+    """Clips in memory as 16-bit samples, and their phones every 5 ms."""
+
+    def __init__(self, clips: Sequence[Spoken], stage: CodecStage, most: int | None = None):
+        self.stage = stage
+        self.waves: list[np.ndarray] = []
+        self.phones: list[np.ndarray] = []
+        named, lengths = [], []
+        count = len(clips) if most is None else min(most, len(clips))
+        for i in tqdm(range(count), desc="reading clips", mininterval=5):
+            clip = clips[i]
+            self.waves.append((clip.samples * 32767).astype(np.int16))
+            ticks = -(-len(clip.samples) // TICK)
+            self.phones.append(frames(clip.phones, clip.units, TICK_MS, ticks).astype(np.int8))
+            named.append(clip.voice in NAMED)
+            lengths.append(len(clip.samples))
+        if not self.waves:
+            raise ValueError("there are no clips to train on; `omni data build micro` makes them")
+        chances = np.asarray(lengths, np.float64)
+        is_named = np.asarray(named)
+        if is_named.any() and not is_named.all():
+            chances[is_named] *= stage.named / chances[is_named].sum()
+            chances[~is_named] *= (1 - stage.named) / chances[~is_named].sum()
+        self.chances = np.cumsum(chances / chances.sum())
+
+    def batch(self, draw: np.random.Generator) -> dict[str, Tensor]:
+        """Random crops: "wave" f32[B, N + AHEAD], "phones" i64[B, 2 S] (-1 where not known)."""
+        length = self.stage.crop * FRAME + AHEAD
+        waves = np.zeros((self.stage.batch, length), np.float32)
+        phones = np.zeros((self.stage.batch, 2 * self.stage.crop), np.int64)
+        for wave, phone in zip(waves, phones, strict=True):
+            i = min(int(np.searchsorted(self.chances, draw.random())), len(self.waves) - 1)
+            clip = self.waves[i].astype(np.float32) / 32767
+            start = int(draw.integers(-FRAME, max(1, len(clip) - length + FRAME)))
+            piece = clip[max(0, start) : start + length]
+            wave[max(0, -start) : max(0, -start) + len(piece)] = piece
+            loudest = max(0.01, float(np.abs(piece).max(initial=0)))
+            wave *= min(10 ** draw.uniform(-0.5, 0.2), 0.99 / loudest)
+            centres = start + SLOT // 2 + SLOT * np.arange(len(phone))
+            ticks = np.floor_divide(centres, TICK)
+            inside = (ticks >= 0) & (ticks < len(self.phones[i]))
+            phone[:] = -1 if self.phones[i][0] < 0 else 0
+            phone[inside] = self.phones[i][ticks[inside]]
+        return {"wave": torch.from_numpy(waves), "phones": torch.from_numpy(phones)}
+
+
+# --- losses --------------------------------------------------------------------------------------
+
+
+class Teacher(nn.Module):
+    """Names the phones of a frame from one vector. Used in training only."""
+
+    def __init__(self, dim: int, slots: int = 2, hidden: int = 192):
+        super().__init__()
+        self.slots = slots
+        self.net = nn.Sequential(
+            nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, slots * len(PHONES))
+        )
+
+    def forward(
+        self, first: Float[Tensor, "batch frames dim"]
+    ) -> Float[Tensor, "batch slots classes"]:
+        """[B, S, D] -> [B, 2 S, classes], slots in time order."""
+        return self.net(first).unflatten(2, (self.slots, -1)).flatten(1, 2)
+
+
+def codec_loss(
+    codec: Codec,
+    teacher: Teacher,
+    spectra: "MultiScale",
+    batch: Mapping[str, Tensor],
+    stage: CodecStage,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    wave, phones = batch["wave"], batch["phones"]
+    latents = codec.encoder(wave[:, AHEAD:])[0]
+    keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
+    quantized: Quantized = codec.quantizer(latents, keep)
+    rebuilt = codec.renderer.render(quantized.vectors)[0]
+    # the first 30 ms fade in (they have fewer windows): not judged
+    mel, convergence = spectra.train(codec.training)(
+        rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD]
+    )
+    shape = F.l1_loss(rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD])
+    logits = teacher(quantized.first).float()
+    known = phones >= 0
+    named = F.cross_entropy(
+        logits.flatten(0, 1), phones.flatten(), ignore_index=-1, reduction="sum"
+    )
+    named = named / known.sum().clamp(min=1)
+    total = (
+        mel
+        + stage.convergence * convergence
+        + stage.wave * shape
+        + stage.commitment * quantized.commitment
+        + stage.phones * named
+    )
+    with torch.no_grad():
+        heard = known & (phones > 0)
+        right = ((logits.argmax(-1) == phones) & heard).sum() / heard.sum().clamp(min=1)
+        size = latents.float().square().mean().sqrt()
+    return total, {
+        "mel": mel,
+        "convergence": convergence,
+        "wave": shape,
+        "commitment": quantized.commitment,
+        "phones": named,
+        "phones_right": right,  # of the sounds, silence not counted
+        "latent_size": size,
+    }
+
+
+def draw_keep(items: int, everything: float) -> Int64[Tensor, " items"]:
+    """How many codebooks each item keeps: all 8, or 1 to 7."""
+    some = torch.randint(1, 8, (items,))
+    return torch.where(torch.rand(items) < everything, torch.full_like(some, 8), some)
+
+
+class MultiScale(nn.Module):
+    """How different two waveforms sound, at several resolutions."""
+
+    def __init__(self, scales: Sequence[tuple[int, int]] = SCALES):
+        super().__init__()
+        self.points = [points for points, _ in scales]
+        for points, bands in scales:
+            window = torch.hann_window(points)
+            filters = mel_filters(sr=RATE, n_fft=points, n_mels=bands, norm=None)
+            self.register_buffer(f"window{points}", window / window.square().sum().sqrt())
+            self.register_buffer(f"filters{points}", torch.from_numpy(filters).T.contiguous())
+
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
+    def forward(
+        self, made: Float[Tensor, "batch samples"], true: Float[Tensor, "batch samples"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Log-mel L1 and spectral convergence, each the mean over the resolutions."""
+        mels, convergences = [], []
+        chosen = self.points
+        if self.training:  # two at a time: half the cost, the same mean
+            chosen = [self.points[i] for i in torch.randperm(len(self.points))[:2]]
+        for points in chosen:
+            window, filters = getattr(self, f"window{points}"), getattr(self, f"filters{points}")
+            own, other = (Power.apply(cut(wave, points) * window) for wave in (made, true))
+            bands = [(power @ filters).clamp(min=QUIET).log() / 2 for power in (own, other)]
+            mels.append(F.l1_loss(*bands))
+            own, other = (own + QUIET).sqrt(), (other + QUIET).sqrt()
+            missed = (own - other).square().sum((1, 2))
+            convergences.append((missed / (other.square().sum((1, 2)) + 1e-3)).sqrt().mean())
+        return torch.stack(mels).mean(), torch.stack(convergences).mean()
+
+
+def cut(wave: Float[Tensor, "batch samples"], points: int) -> Float[Tensor, "batch frames points"]:
+    """Windows of `points` samples, a quarter of that apart: `unfold` with a cheap gradient."""
+    hop = points // 4
+    hops = wave[:, : wave.shape[1] // hop * hop].unflatten(1, (-1, hop))
+    count = hops.shape[1] - 3
+    return torch.cat([hops[:, i : count + i] for i in range(4)], dim=2)
+
+
+class Power(torch.autograd.Function):
+    """|rfft(x)|^2; its gradient is one inverse transform, which is cheaper than autograd's."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        bins = torch.fft.rfft(x)
+        ctx.save_for_backward(bins)
+        ctx.points = x.shape[-1]
+        return bins.real.square() + bins.imag.square()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (bins,) = ctx.saved_tensors
+        weighed = bins * grad
+        weighed[..., 0] *= 2
+        weighed[..., -1] *= 2
+        return torch.fft.irfft(weighed, n=ctx.points) * ctx.points
+
+
+# --- codes for the Talker ------------------------------------------------------------------------
+
+
+def tokenise(
+    clips: Clips, codec: Codec, out: Path, copies: int = 3, seed: int = 0, batch: int = 16
+) -> None:
+    """Write the codes of all clips: every copy but the first begins up to 80 ms later, a bit louder
+    or softer, so that a Talker cannot learn the exact codes of a sentence by heart.
+
+    `out` is an .npz: ids [n], copy u8[m], clip i32[m] (row of ids), lead i32[m] (samples of silence
+    put in front), start i64[m + 1] and codes u16[total, K]: item i is codes[start[i]:start[i + 1]].
+    """
+    ids, seconds = clips.ids, clips.column("seconds")
+    order = np.argsort(
+        seconds
+    )  # like lengths together; neighbours are no longer neighbours on disk
+    draw = np.random.default_rng(seed)
+    leads = draw.integers(0, FRAME, (copies, len(ids)))
+    gains = 10 ** draw.uniform(-0.3, 0.15, (copies, len(ids)))
+    leads[0], gains[0] = 0, 1.0
+    waves = [(clip.samples * 32767).astype(np.int16) for clip in clips]
+    done: dict[tuple[int, int], np.ndarray] = {}
+    bar = tqdm(total=copies * len(ids), desc=out.name, mininterval=5)
+    for begin in range(0, len(order), batch):
+        chosen = order[begin : begin + batch]
+        for copy in range(copies):
+            items = []
+            for i in chosen:
+                wave = waves[i].astype(np.float32) / 32767
+                gain = min(gains[copy, i], 0.99 / max(0.01, float(np.abs(wave).max(initial=0))))
+                items.append(np.pad(wave * max(gain, 0.0), (int(leads[copy, i]), 0)))
+            longest = max(map(len, items))
+            padded = np.stack([np.pad(item, (0, longest - len(item))) for item in items])
+            with torch.inference_mode():
+                codes = codec.encode(torch.from_numpy(padded)).numpy()
+            for i, item, code in zip(chosen, items, codes, strict=True):
+                done[copy, int(i)] = code[:, : -(-len(item) // FRAME)].T.astype(np.uint16)
+            bar.update(len(chosen))
+    keys = sorted(done)
+    part = out.with_suffix(".part.npz")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(
+        part,
+        ids=np.asarray(ids),
+        copy=np.asarray([copy for copy, _ in keys], np.uint8),
+        clip=np.asarray([clip for _, clip in keys], np.int32),
+        lead=np.asarray([leads[key] for key in keys], np.int32),
+        start=np.cumsum([0, *(len(done[key]) for key in keys)]),
+        codes=np.concatenate([done[key] for key in keys]),
+    )
+    part.replace(out)
