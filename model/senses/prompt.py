@@ -50,7 +50,7 @@ from model.senses.tokenizer import Tokenizer
 
 RATE = 16_000  # Hz, what the ear hears
 TICK = 0.16  # seconds of one audio token, and of one temporal place
-TICK_SAMPLES = 2560
+FRAME = 160  # samples of a mel frame; 16 frames are one token
 
 
 class Modality(IntEnum):
@@ -114,7 +114,7 @@ class Plan:
 
 def audio_tokens(samples: int) -> int:
     """Tokens that so many samples at 16 kHz become."""
-    return -(-samples // TICK_SAMPLES)
+    return -(-(samples // FRAME) // 16)
 
 
 def no_eye(height: int, width: int) -> tuple[int, int]:

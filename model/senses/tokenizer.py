@@ -96,6 +96,7 @@ class Tokenizer:
         except Exception as error:  # the library raises plain Exception
             raise ValueError(f"{path}: not a tokenizer.json ({error})") from None
         self._engine.encode_special_tokens = True  # markers inside text are text
+        self.folder = path.parent
         self.vocab_size: int = self._engine.get_vocab_size()
         for name, marker in SPECIALS.items():
             id = self._engine.token_to_id(marker)
