@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from model.layers.norm import RMSNorm
 from model.layers.past import KeyValues
 from model.layers.rope import Angles, rotate
+
+SHORT = 256  # up to so many queries at once the scores are computed in full
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,11 @@ class AttentionConfig:
 
 
 class Causal(nn.Module):
-    """softmax(q k / sqrt(D)) v, every query seeing the past and itself."""
+    """softmax(q k / sqrt(D)) v, every query seeing the past and itself.
+
+    Few queries go through plain matrices, which is faster (in training by far); many through the
+    fused kernel, whose memory does not grow with T squared.
+    """
 
     def forward(
         self,
@@ -35,13 +41,21 @@ class Causal(nn.Module):
         v: Float[Tensor, "batch groups all dim"],
     ) -> Float[Tensor, "batch heads new dim"]:
         new, total = q.shape[2], k.shape[2]
-        mask = None
-        if new > 1 and total > new:
-            mask = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
         if k.shape[1] != q.shape[1]:
             groups = q.shape[1] // k.shape[1]
             k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        return F.scaled_dot_product_attention(q, k, v, mask, is_causal=new > 1 and mask is None)
+        if new > SHORT:
+            mask = None if total == new else unseen(new, total, q.device).logical_not()
+            return F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
+        scores = (q * q.shape[-1] ** -0.5) @ k.mT
+        if new > 1:
+            scores = scores.float().masked_fill(unseen(new, total, q.device), -torch.inf)
+        return scores.softmax(-1).to(v.dtype) @ v
+
+
+def unseen(new: int, total: int, device: torch.device) -> Bool[Tensor, "new all"]:
+    """True where a position lies ahead of the query."""
+    return torch.ones(new, total, dtype=torch.bool, device=device).triu(total - new + 1)
 
 
 class Attention(nn.Module):

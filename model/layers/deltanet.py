@@ -75,7 +75,7 @@ class DeltaNet(nn.Module):
         c = self.config
         mixed, conv_past = self._convolve(self.qkv(x), past.conv if past else None)
         keys = c.key_heads * c.key_dim
-        q, k, v = mixed.float().split([keys, keys, c.value_heads * c.value_dim], dim=-1)
+        q, k, v = mixed.split([keys, keys, c.value_heads * c.value_dim], dim=-1)
         q = unit(q.view(batch, time, c.key_heads, c.key_dim)) * c.key_dim**-0.5
         k = unit(k.view(batch, time, c.key_heads, c.key_dim))
         if c.value_heads != c.key_heads:
@@ -87,18 +87,18 @@ class DeltaNet(nn.Module):
         return self.out(y.flatten(2)), DeltaPast(conv_past, state)
 
     def _convolve(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Short depthwise causal convolution over [B, T, channels], with SiLU."""
-        x = x.transpose(1, 2)
+        """Short depthwise causal convolution over [B, T, channels], with SiLU, in fp32."""
         reach = self.config.kernel - 1
         if past is None:  # the start of a stream: zeros came before
-            past = x.new_zeros(*x.shape[:2], reach)
-        x = torch.cat((past.to(x.dtype), x), dim=-1)
-        keep = x[..., x.shape[-1] - reach :]
-        if x.shape[-1] == reach + 1:  # one step: a weighted sum is much cheaper than a convolution
-            y = (x * self.conv.weight[:, 0]).sum(-1, keepdim=True)
-        else:
-            y = self.conv(x)
-        return F.silu(y).transpose(1, 2), keep
+            past = x.new_zeros(x.shape[0], x.shape[2], reach)
+        x = torch.cat((past.mT.to(x.dtype), x), dim=1)
+        keep = x[:, x.shape[1] - reach :].mT
+        x, weight = x.float(), self.conv.weight.float()
+        if x.shape[1] == reach + 1:  # one step: a weighted sum is much cheaper than a convolution
+            return F.silu((x * weight[:, 0].mT).sum(1, keepdim=True)), keep
+        with torch.autocast(x.device.type, enabled=False):  # as a picture of height 1: no transpose
+            y = F.conv2d(x.mT.unsqueeze(2), weight.unsqueeze(2), groups=x.shape[-1])
+        return F.silu(y.squeeze(2).mT), keep
 
 
 def recurrent(
@@ -152,7 +152,9 @@ def _chunked(q, k, v, gate, state):
     weights = q @ turned * pair
     alone = state is None and q.shape[0] == 1  # one chunk, nothing before it: no memory to read
     right = v * beta if alone else torch.cat((v * beta, k * beta * fade.exp().unsqueeze(-1)), -1)
-    solved = torch.linalg.solve_triangular(system, right, upper=False, unitriangular=True)
+    solved = torch.linalg.solve_triangular(  # system x = right; transposed, nothing is copied
+        system.mT, right.mT, upper=True, left=False, unitriangular=True
+    ).mT
     writes = solved[..., : v.shape[-1]]
     ends = k * (fade[..., -1:] - fade).exp().unsqueeze(-1)
     if alone:
