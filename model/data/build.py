@@ -36,6 +36,7 @@ QUESTIONS = 9000  # turns whose question is spoken
 ANSWERS = 6000  # of these: turns whose answer is spoken too
 KOKORO_TRAIN = 25  # clips a voice
 KOKORO_TEST = 30
+KOKORO_AFTER = 0.62  # of the bulk: they are slow, and the bulk matters more
 OPEN_TEST, WORDS_TEST, OPEN_VALID, WORDS_VALID = 300, 100, 220, 60
 
 
@@ -118,8 +119,10 @@ def plan(seed: int = 0, size: int = 500) -> Plan:
         rng.shuffle(clips)
     parts = {name: _shards(name, clips, size) for name, clips in spoken.items()}
     unseen, various = _kokoro(of, rng, size)
-    early = parts["train"][:1] + parts["test"] + parts["valid"] + parts["train"][1:6] + unseen
-    return Plan(early + parts["train"][6:] + various, asked)
+    bulk = parts["train"]
+    late = round(KOKORO_AFTER * len(bulk))
+    early = bulk[:1] + parts["test"] + parts["valid"] + bulk[1:6] + unseen + bulk[6:late]
+    return Plan(early + various + bulk[late:], asked)
 
 
 def clip(text: str, source: str, voice: Voice) -> Clip:

@@ -94,9 +94,14 @@ def _digits(run: str) -> str:
     return f" {' '.join(ONES[int(digit)] for digit in run)} "
 
 
+def normal(text: str) -> str:
+    """What two spellings of a text share."""
+    return " ".join(words(text))
+
+
 def split(text: str) -> str:
     """The split of a text, by the hash of its words."""
-    share = int.from_bytes(hashlib.sha256(" ".join(words(text)).encode()).digest()[:4]) % 100
+    share = int.from_bytes(hashlib.sha256(normal(text).encode()).digest()[:4]) % 100
     return "test" if share < 2 else "valid" if share < 3 else "train"
 
 
@@ -250,24 +255,30 @@ def random_words(vocabulary: list[str], weights: np.ndarray, rng: np.random.Gene
     return tidy(" ".join(vocabulary[i] for i in chosen))
 
 
-def _distinct(texts: Iterable[str]) -> list[str]:
-    """The first spelling of every sequence of words."""
-    return list({" ".join(words(text)): text for text in reversed(list(texts))}.values())[::-1]
+def _distinct(texts: Iterable[str]) -> dict[str, str]:
+    """The first spelling of every sequence of words, by these words."""
+    found = {normal(text): text for text in reversed(list(texts))}
+    return dict(reversed(found.items()))
 
 
 def sentences(seed: int = 0, templates: int = 5000, strings: int = 12000) -> list[Sentence]:
     """The pool: every open sentence, `templates` filled templates, `strings` strings of random words."""
     rng = np.random.default_rng(seed)
-    sources = {"wordnet": wordnet(), "chatterbot": chatterbot()}
-    raw = _distinct(text for texts in sources.values() for text in map(tidy, texts) if plain(text))
-    origin = {" ".join(words(tidy(text))): name for name, texts in sources.items() for text in texts}
-    uses = Counter(word for text in raw if split(text) != "test" for word in set(words(text)))
-    known = [text for text in raw if all(uses[word] >= 3 for word in words(text))]
-    found = [Sentence(text, origin[" ".join(words(text))], split(text)) for text in known]
+    dialogues = [tidy(text) for text in chatterbot()]
+    raw = _distinct(text for text in [*map(tidy, wordnet()), *dialogues] if plain(text))
+    uses = Counter(
+        word for key, text in raw.items() if split(text) != "test" for word in set(key.split())
+    )
+    known = {key: text for key, text in raw.items() if all(uses[word] >= 3 for word in key.split())}
+    talked = {normal(text) for text in dialogues}
+    found = [
+        Sentence(text, "chatterbot" if key in talked else "wordnet", split(text))
+        for key, text in known.items()
+    ]
 
     for frames, count in ((FRAMES, templates), (HELD_OUT_FRAMES, templates // 25)):
         texts = _distinct(filled(frames[i % len(frames)], rng) for i in range(count))
-        for i, text in enumerate(texts):
+        for i, text in enumerate(texts.values()):
             name = "train" if frames is FRAMES else ("test", "test", "valid")[i % 3]
             found.append(Sentence(text, "template", name))
 
@@ -276,12 +287,12 @@ def sentences(seed: int = 0, templates: int = 5000, strings: int = 12000) -> lis
     weights = np.asarray([uses[word] for word in vocabulary]) ** 0.35  # rarer words more often
     weights = weights / weights.sum()
     strung = _distinct(random_words(vocabulary, weights, rng) for _ in range(strings))
-    found += [Sentence(text, "words", split(text)) for text in strung if plain(text)]
+    found += [Sentence(text, "words", split(text)) for text in strung.values() if plain(text)]
 
-    seen = {" ".join(words(s.text)) for s in found if s.split == "train"}
-    return [
-        s
-        for s in found
-        if s.split == "train"
-        or (" ".join(words(s.text)) not in seen and all(uses[word] for word in words(s.text)))
-    ]
+    trained = {normal(s.text) for s in found if s.split == "train"}
+    return [s for s in found if s.split == "train" or _fair(s.text, trained, uses)]
+
+
+def _fair(text: str, trained: set[str], uses: Counter) -> bool:
+    """Whether a held-out text is new, and made of words that training knows."""
+    return normal(text) not in trained and all(uses[word] for word in words(text))

@@ -1,0 +1,87 @@
+"""Building: a plan by the seed alone, shards that appear whole, work that goes on where it stopped."""
+
+import hashlib
+import json
+
+import pytest
+
+from model.data import texts
+from model.data.build import Plan, Shard, build, clip, first_hours, make, plan
+from model.data.store import Store, Turn
+from model.data.texts import normal
+from model.data.voices import NAMED, UNSEEN
+
+TURN = Turn("t", "plus", "What is one plus one?", "One plus one is two.", "is two")
+
+
+def small(*names: str) -> Plan:
+    said = ("Good morning.", "Good night.", "See you soon.", "Well done.")
+    shards = [
+        Shard(name, (clip(text, "words", NAMED["male"]),))
+        for name, text in zip(names, said, strict=False)
+    ]
+    return Plan(shards, {"train": [TURN]})
+
+
+def test_build_goes_on_where_it_stopped(tmp_path):
+    make(small("train-00000"), tmp_path, jobs=1)
+    first = tmp_path / "spoken" / "train-00000.parquet"
+    before = first.stat().st_mtime_ns, first.read_bytes()
+    built = make(small("train-00000", "valid-00000"), tmp_path, jobs=1)
+    assert (first.stat().st_mtime_ns, first.read_bytes()) == before
+    assert built.clips == 2 and len(Store(tmp_path).spoken("valid")) == 1
+    assert Store(tmp_path).turns("train") == [TURN]
+
+    first.write_bytes(before[1][:100])  # damaged: made again, the same
+    make(small("train-00000", "valid-00000"), tmp_path, jobs=1)
+    assert first.read_bytes() == before[1]
+    assert not list(tmp_path.rglob("*.part"))
+
+    manifest = json.loads((tmp_path / "spoken" / "manifest.json").read_text())
+    listed = manifest["shards"]["train-00000.parquet"]["sha256"]
+    assert listed == hashlib.sha256(before[1]).hexdigest()
+    one = Store(tmp_path).spoken("train")
+    (row,) = one.column("sha256")
+    assert row == hashlib.sha256(one.column("flac")[0]).hexdigest()
+
+
+def test_another_recipe_is_refused(tmp_path):
+    make(small("train-00000"), tmp_path, jobs=1)
+    other = Plan([Shard("train-00000", (clip("Bye.", "words", NAMED["deep"]),))], {})
+    with pytest.raises(ValueError, match="another recipe"):
+        make(other, tmp_path, jobs=1)
+
+
+def test_more_hours_continue_fewer():
+    shards = [Shard(f"train-{i:05d}", (clip("word " * 15, "words", NAMED["heart"]),)) for i in range(9)]
+    assert [len(first_hours(shards, hours)) for hours in (1e-6, 1e-3, 1)] == [1, 1, 9]
+    assert first_hours(shards, 0.004) == shards[: len(first_hours(shards, 0.004))]
+
+
+def test_a_callers_mistakes(tmp_path):
+    with pytest.raises(ValueError, match="no data preset"):
+        build("macro", root=tmp_path)
+    with pytest.raises(ValueError, match="more than 0"):
+        build("micro", hours=0, root=tmp_path)
+
+
+@pytest.mark.skipif(
+    not (texts.WORDNET / "data.noun").exists(), reason="needs the Debian package wordnet-base"
+)
+def test_the_plan_keeps_the_test_apart():
+    whole = plan(0)
+    by: dict[str, list] = {"train": [], "valid": [], "test": []}
+    for shard in whole.shards:
+        by[shard.name.split("-")[0]] += shard.clips
+    train, valid, test = ({normal(c.text) for c in clips} for clips in by.values())
+    assert not train & test and not valid & test
+    assert not train & valid
+    assert {c.voice.name for c in by["test"]} >= set(UNSEEN)
+    assert not {c.voice.name for c in by["train"] + by["valid"]} & set(UNSEEN)
+    ids = [c.id for clips in by.values() for c in clips]
+    assert len(set(ids)) == len(ids)
+    for name, turns in whole.turns.items():
+        made = {c.id for c in by[name]}
+        assert all(t.question_audio in made for t in turns if t.question_audio)
+        assert all(t.answer_audio in made for t in turns if t.answer_audio)
+    assert sum(bool(t.question_audio) for t in whole.turns["test"]) >= 200

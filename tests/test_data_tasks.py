@@ -1,0 +1,88 @@
+"""Questions and answers: true, judged by their keys, and held out in phrasing and combination."""
+
+import pytest
+
+from model.data.tasks import Task, fact_split, heard, right, tasks, turns
+from model.data.texts import ONES, Sentence, normal, number
+
+POOL = [
+    Sentence(f"{word} {other} again.", "words", ("train", "valid", "test")[i % 3])
+    for i, (word, other) in enumerate((w, o) for w in ONES for o in ONES[:9])
+]
+NUMBERS = {number(n): n for n in range(100)}
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return turns(0, POOL)
+
+
+def test_right():
+    assert right("is twelve", "Seven plus 5 is 12.")
+    assert right("is twelve", "7 + 5 = 12")
+    assert right("is seven", "12 - 5 is 7")
+    assert not right("is seven", "Seven plus five is twelve.")
+    assert right("is two", "Six minus four is to.")  # as a recogniser may write it
+    assert right("no", "Know, snow is white.")
+    assert not right("yes", "")
+    assert heard("One hundred and five") == heard("105")
+    with pytest.raises(ValueError, match="empty"):
+        right("", "anything")
+
+
+def test_every_answer_holds_its_key(asked):
+    for split in asked.values():
+        assert all(right(turn.key, turn.answer) for turn in split)
+
+
+def test_a_wrong_answer_of_the_same_kind_is_not_right():
+    """No answer to another fact of a task passes for this one's, unless the key is the same."""
+    for task in tasks():
+        for group in task.phrasings:
+            facts = [fact for fact in task.facts if fact.ask == group][:40]
+            for one in facts:
+                for other in facts:
+                    if one.key != other.key and not right(one.key, other.key):
+                        assert not right(one.key, other.answer), (task.name, one, other)
+
+
+def test_sums_are_true():
+    every = {task.name: task for task in tasks()}
+    for fact in every["plus"].facts:
+        a, b, c = (NUMBERS[x] for x in (fact.slots["a"], fact.slots["b"], fact.key[3:]))
+        assert a + b == c <= 20
+    for fact in every["minus"].facts:
+        a, b, c = (NUMBERS[x] for x in (fact.slots["a"], fact.slots["b"], fact.key[3:]))
+        assert a - b == c >= 0
+
+
+def test_test_asks_in_words_never_trained(asked):
+    for task in tasks():
+        assert task.phrasings.keys() == task.unseen.keys()
+        for group in task.phrasings:
+            assert not set(task.phrasings[group]) & set(task.unseen[group])
+    train, valid, test = ({normal(t.question) for t in asked[s]} for s in asked)
+    assert not train & valid and not train & test and not valid & test
+
+
+def test_test_asks_about_combinations_never_trained(asked):
+    by_name: dict[str, Task] = {task.name: task for task in tasks()}
+    for name in ("plus", "minus", "count", "story"):
+        held = {f.answer for f in by_name[name].facts if fact_split(by_name[name], f) == "test"}
+        told = {f.answer for f in by_name[name].facts if fact_split(by_name[name], f) == "train"}
+        assert 0.03 < len(held) / len(by_name[name].facts) < 0.2
+        answers = {normal(t.answer) for t in asked["train"] if t.task == name}
+        only_held = {normal(a) for a in held - told}
+        assert not answers & only_held
+
+
+def test_yes_and_no_are_balanced(asked):
+    for task in ("is color", "is kind"):
+        keys = [turn.key for turn in asked["train"] if turn.task == task]
+        assert keys.count("yes") == keys.count("no")
+
+
+def test_the_same_seed_gives_the_same_turns(asked):
+    assert turns(0, POOL) == asked
+    assert 12_000 < len(asked["train"]) < 20_000
+    assert len(asked["test"]) > 300

@@ -1,0 +1,73 @@
+"""The pool of sentences: the same each time, curated, and split for good."""
+
+import pytest
+
+from model.data import texts
+from model.data.texts import normal, number, plain, sentences, split, tidy, wordnet, words
+
+needs_wordnet = pytest.mark.skipif(
+    not (texts.WORDNET / "data.noun").exists(), reason="needs the Debian package wordnet-base"
+)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return sentences(seed=0, templates=600, strings=800)
+
+
+def test_numbers_in_words():
+    assert [number(n) for n in (0, 13, 40, 99)] == ["zero", "thirteen", "forty", "ninety nine"]
+    assert number(105) == "one hundred and five"
+    assert number(2040) == "two thousand and forty"
+    assert number(1999) == "one thousand nine hundred and ninety nine"
+
+
+def test_two_spellings_of_one_text_share_their_words():
+    assert words("It's 12, O'Clock!") == ["it's", "twelve", "o'clock"]
+    assert words("Meet me at 5:30.") == ["meet", "me", "at", "five", "thirty"]
+    assert normal("A well-known man") == normal("a well known man.")
+    assert split("A well-known man") == split("a well known MAN.")
+    assert words("dial 004719") == ["dial", "zero", "zero", "four", "seven", "one", "nine"]
+
+
+def test_tidy():
+    assert tidy("stir  the soil") == "Stir the soil."
+    assert tidy("what do i know?") == "What do I know?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Hi.", "The U.S. army.", "He said: go.", "NASA sent it up.", "A 5 year plan.", "damn the man"],
+)
+def test_what_is_not_plain_is_left_out(text):
+    assert not plain(text)
+
+
+@needs_wordnet
+def test_the_pool_is_the_same_each_time_and_clean(pool):
+    assert sentences(seed=0, templates=600, strings=800) == pool
+    assert {s.source for s in pool} == {"wordnet", "chatterbot", "template", "words"}
+    for s in pool:
+        assert s.text == tidy(s.text)
+        assert s.source == "template" or plain(s.text)
+    assert sum(s.split == "train" for s in pool) > 20_000
+
+
+@needs_wordnet
+def test_held_out_sentences_are_new_but_of_known_words(pool):
+    by = {name: [s for s in pool if s.split == name] for name in ("train", "valid", "test")}
+    train, valid, test = ({normal(s.text) for s in by[name]} for name in by)
+    assert not train & valid and not train & test and not valid & test
+    known = {word for text in train for word in text.split()}
+    assert all(set(text.split()) <= known for text in valid | test)
+
+
+@needs_wordnet
+def test_frames_of_the_test_are_not_trained(pool):
+    assert not set(texts.FRAMES) & set(texts.HELD_OUT_FRAMES)
+    assert not any(s.text.startswith("The boat sails on") for s in pool if s.split == "train")
+
+
+def test_without_wordnet_the_package_is_named(tmp_path):
+    with pytest.raises(ValueError, match="wordnet-base"):
+        wordnet(tmp_path)

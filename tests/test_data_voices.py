@@ -1,0 +1,79 @@
+"""The bendable voice: timings that fit, the same samples for the same seed; the human prompts."""
+
+import numpy as np
+import pytest
+
+from model.data import voices
+from model.data.voices import NAMED, RATE, UNIT, Hibari, Kokoro, Voice, asterisk, bent
+
+
+@pytest.fixture(scope="module")
+def say():
+    return Hibari()
+
+
+def test_timings_fit_the_samples_in_every_voice(say):
+    for voice in (*NAMED.values(), Voice("fast", 0.7, 0.9, 1.25)):
+        said = say("One two. Three!", voice)
+        assert sum(said.units) * UNIT == len(said.samples)
+        assert len(said.units) == len(said.phones)
+        assert said.samples.dtype == np.float32 and said.rate == RATE
+        assert 0.02 < np.abs(said.samples).max() <= 1
+        assert said.units[0] <= voices.LEAD
+
+
+def test_bending_keeps_the_timings_and_changes_the_sound(say):
+    heart, male = say("Good morning.", NAMED["heart"]), say("Good morning.", NAMED["male"])
+    assert heart.units == male.units and heart.phones == male.phones
+    assert np.abs(heart.samples - male.samples).max() > 0.1
+
+
+def test_the_same_seed_gives_the_same_samples(say):
+    one, again, other = (say("Good morning.", seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(one.samples, again.samples)
+    assert not np.array_equal(one.samples, other.samples)
+
+
+def test_nothing_to_say(say):
+    with pytest.raises(ValueError, match="nothing to say"):
+        say(" ... ")
+
+
+def test_random_speakers_are_various_and_possible():
+    rng = np.random.default_rng(0)
+    drawn = [bent(rng) for _ in range(300)]
+    pitch, envelope = np.array([(v.pitch, v.envelope) for v in drawn]).T
+    assert pitch.min() < 0.55 and pitch.max() > 1.25
+    assert envelope.min() >= 0.76 and envelope.max() <= 1.20
+    assert np.corrcoef(pitch, envelope)[0, 1] > 0.7
+    assert all(v.name == f"warp-{v.pitch:.2f}-{v.envelope:.2f}" for v in drawn)
+
+
+def test_a_stretch_by_one_changes_nothing_and_the_top_is_filled():
+    part = np.random.default_rng(0).normal(size=(601, 3)).astype(np.float32)
+    assert np.allclose(voices._stretch(part, 1.0, -12.0), part)
+    small = voices._stretch(part, 0.5, -12.0)
+    assert np.allclose(small[:300], part[0:600:2]) and (small[301:] == -12).all()
+
+
+def test_kokoro_says_what_is_missing(tmp_path):
+    with pytest.raises(ValueError, match="kokoro-js"):
+        Kokoro(tmp_path)
+
+
+def test_asterisk_names_the_package_when_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(voices, "ASTERISK_AUDIO", tmp_path / "no")
+    with pytest.raises(ValueError, match="asterisk-core-sounds-en-wav"):
+        asterisk()
+
+
+@pytest.mark.skipif(
+    not (voices.ASTERISK_AUDIO.exists() and voices.ASTERISK_TEXTS.exists()),
+    reason="needs the Debian packages asterisk-core-sounds-en and -en-wav",
+)
+def test_asterisk_prompts():
+    prompts = asterisk(20)
+    assert len({prompt.text for prompt in prompts}) == 20
+    assert all(5 <= len(prompt.text.split()) <= 18 for prompt in prompts)
+    assert all(prompt.rate == 8000 and prompt.samples.ndim == 1 for prompt in prompts)
+    assert [p.id for p in asterisk(5)] == [p.id for p in prompts[:5]]
