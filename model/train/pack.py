@@ -1,0 +1,59 @@
+"""From the stages' checkpoints to one model that can be saved and shipped.
+
+    runs/codec  runs/hear  runs/talk (or runs/speak)   each last.safetensors of the loop
+    assemble(Path("runs")).save("model/checkpoints/micro")
+
+What no stage has trained (the vision encoder, and stages that are not there) keeps the random
+weights of the seed. Left out: averaging checkpoints.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from model.omni import Omni, OmniConfig
+from model.train.loop import weights
+
+CODEC, HEAR, TALKER = ("codec",), ("hear",), ("talk", "speak")  # the later stage first
+
+
+def assemble(
+    runs: str | Path, stages: Sequence[Sequence[str]] = (CODEC, HEAR, TALKER),
+    config: OmniConfig | None = None, seed: int = 0,
+) -> Omni:  # fmt: skip
+    """The model with the weights of these stages below `runs`; each must be there."""
+    torch.manual_seed(seed)
+    omni = Omni(config or OmniConfig.micro())
+    for names in stages:
+        path = checkpoint(Path(runs), *names)
+        if path is None:
+            raise FileNotFoundError(
+                f"{Path(runs) / names[0]} holds no checkpoint: run `omni train {names[0]}` first"
+            )
+        state = weights(path)
+        for module, prefixes in (
+            (omni.codec, ("codec.",)),
+            (omni.ear, ("ear.aut.",)),
+            (omni.thinker, ("thinker.",)),
+            (omni.talker, ("talker.", "speak.talker.")),
+        ):
+            for prefix in prefixes:
+                _put(module, state, prefix, path)
+    return omni
+
+
+def checkpoint(runs: Path, *names: str) -> Path | None:
+    """The checkpoint of the first of these stages that has one."""
+    paths = (runs / name / "last.safetensors" for name in names)
+    return next((path for path in paths if path.exists()), None)
+
+
+def _put(module: nn.Module, state: dict[str, Tensor], prefix: str, path: Path) -> None:
+    part = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    if part:
+        try:
+            module.load_state_dict(part)
+        except RuntimeError as error:
+            raise ValueError(f"{path} is of another model: {error}") from None

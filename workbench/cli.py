@@ -1,0 +1,406 @@
+"""The command `omni`: hear, say, talk, look inside, measure, build data, train.
+
+Standard output carries the result alone, everything else goes to standard error, so commands pipe:
+
+    omni hear question.wav | omni say - -o again.wav
+
+A mistake of the caller is one line on standard error and exit code 2; Ctrl-C is 130. Nothing
+half-written stays behind: sound goes to a temporary name that is renamed when it is whole.
+OMNI_TRACEBACK=1 shows where an error was raised.
+
+Left out: live microphones and players (the chat has them), batches of files (a shell loop does it).
+Imports that take time (torch, the model) stand inside the commands, so that `omni --help` is quick.
+"""
+
+import json as jsonlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from textwrap import shorten
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.extras import SubcommandApp
+
+from workbench.training import train
+
+if TYPE_CHECKING:
+    from model.senses.message import Audio
+    from model.turn import Chunk
+
+Out = Annotated[Path, arg(aliases=["-o"])]
+SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+QUESTION = 60.0  # seconds: the longest recording that is answered
+
+app = SubcommandApp()
+
+
+@app.command
+def hear(file: Positional[Path], json: bool = False, model: str = "micro") -> None:
+    """Write down what a recording says.
+
+    Args:
+        file: a recording, wav, flac, ogg or mp3; a long one is heard piece by piece, a line each
+        json: one JSON object a line, with times
+        model: name or folder of a model
+    """
+    from model.turn import hear
+    from workbench.waveform import pieces
+
+    heard = pieces(file)
+    first = next(heard)  # a bad file is told before the model is loaded
+    omni = _load(model)
+    for piece in chain([first], heard):
+        start = perf_counter()
+        text = hear(omni, piece)
+        spent = perf_counter() - start
+        if json:
+            times = {"start": piece.start, "seconds": piece.seconds}
+            _tell({"text": text, **times, "real_time_factor": spent / piece.seconds})
+        else:
+            print(_plain(text), flush=True)
+
+
+@app.command
+def say(
+    text: Positional[str],
+    out: Out = Path("out.wav"),
+    voice: str = "heart",
+    pace: str = "aria",
+    seed: int = 0,
+    temperature: float = 0.0,
+    json: bool = False,
+    model: str = "micro",
+) -> None:
+    """Read a text aloud.
+
+    Args:
+        text: what to say; "-" reads standard input
+        out: the WAV file to write
+        voice: a trained voice (`omni info` lists them)
+        pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
+        seed: of the random numbers, where there is a temperature
+        temperature: 0 picks the likeliest sound every time
+        json: print the figures as a JSON object
+        model: name or folder of a model
+    """
+    from model import aria, turn
+    from model.sampling import Sampling
+    from workbench.waveform import check_wav
+
+    text, pace, how = _text(text), aria.pace(pace), Sampling(temperature)
+    check_wav(out)
+    omni = _load(model)
+    chunks = turn.say(omni, text, turn.Voice(voice), pace, how, seed)
+    figures = _write(out, chunks, lambda text: None)
+    if json:
+        _tell({"text": text, **figures})
+    _summary(figures)
+
+
+@app.command
+def talk(
+    ask: Positional[tuple[str, ...]],
+    out: Out = Path("out.wav"),
+    voice: str = "heart",
+    pace: str = "aria",
+    text_only: bool = False,
+    seed: int = 0,
+    temperature: float = 0.0,
+    json: bool = False,
+    model: str = "micro",
+) -> None:
+    """Answer a recording or a text: the text streams here while the sound is written.
+
+    Args:
+        ask: recordings and texts, together one turn; "-" reads a text from standard input
+        out: the WAV file of the spoken answer
+        voice: a trained voice (`omni info` lists them)
+        pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
+        text_only: answer in writing alone
+        seed: of the random numbers, where there is a temperature
+        temperature: of the words of the answer; 0 picks the likeliest every time
+        json: print answer and figures as one JSON object at the end
+        model: name or folder of a model
+    """
+    from model import aria, turn
+    from model.sampling import Sampling
+    from model.senses.message import Message
+    from workbench.waveform import check_wav
+
+    if not ask:
+        raise ValueError("nothing asked, expected recordings or texts")
+    pace, how = aria.pace(pace), Sampling(temperature)
+    question = Message.of("user", *[_part(part) for part in ask])
+    if not text_only:
+        check_wav(out)
+    omni = _load(model)
+    chunks = turn.answer(
+        omni,
+        [question],
+        voice=turn.Voice(voice),
+        pace=pace,
+        how=how,
+        seed=seed,
+        aloud=not text_only,
+    )
+    said = []
+
+    def show(text: str) -> None:
+        said.append(text)
+        if not json:
+            print(_plain(text), end="", flush=True)
+
+    figures = {}
+    try:
+        if text_only:
+            for chunk in chunks:
+                show(chunk.text)
+        else:
+            figures = _write(out, chunks, show)
+    finally:
+        if said and not json:
+            print(flush=True)
+    if json:
+        _tell({"text": "".join(said), **figures})
+    if figures:
+        _summary(figures)
+
+
+# --- looking inside and measuring -----------------------------------------------------------------
+
+
+@app.command
+def info(model: Positional[str] = "", json: bool = False) -> None:
+    """What a model is made of; without a name, what there is.
+
+    Args:
+        model: name or folder of a model, or a preset (nano, micro, or a big one, which is counted)
+        json: print one JSON object
+    """
+    from workbench import inventory
+
+    found = inventory.of(model) if model else inventory.everything()
+    print(jsonlib.dumps(found.json(), indent=1) if json else found.table())
+
+
+@app.command
+def picture(
+    text: Positional[str],
+    out: Out = Path("picture.svg"),
+    voice: str = "heart",
+    pace: str = "aria",
+    model: str = "micro",
+) -> None:
+    """Draw how a sentence was spoken: words taken, frames spoken, sound heard.
+
+    Args:
+        text: one sentence; "-" reads standard input
+        out: the SVG file to write
+        voice: a trained voice
+        pace: as in `omni say`
+        model: name or folder of a model
+    """
+    import numpy as np
+
+    from model import aria, turn
+    from model.speech.codec import RATE
+    from workbench.picture import aria_svg
+
+    text, chosen = _text(text), aria.pace(pace)
+    omni, state = _load(model), turn.State()
+    chunks = list(turn.say(omni, text, turn.Voice(voice), chosen, state=state))
+    if len(state.audits) != 1:
+        raise ValueError(f"{len(state.audits)} sentences were spoken, expected one")
+    words = [chunk.text for chunk in chunks if not len(chunk.audio)]
+    samples = np.concatenate([chunk.audio for chunk in chunks])
+    title = f"{text}   pace {pace}, voice {voice}, model {model}"
+    out.write_text(aria_svg(words, state.audits[0], samples, RATE, title), encoding="utf-8")
+
+
+@app.command
+def bench(rows: Positional[tuple[str, ...]] = (), json: bool = False, model: str = "micro") -> None:
+    """Measure speed beside transformers: same shapes, same threads, same run.
+
+    Args:
+        rows: what to measure (default: everything)
+        json: print one JSON object
+        model: name or folder of the model that speaks
+    """
+    raise ValueError("omni bench is not built yet")
+
+
+@app.command
+def eval(
+    rows: Positional[tuple[str, ...]] = (),
+    items: int = 100,
+    out: Out = Path("out/eval"),
+    data: str = "datasets",
+    json: bool = False,
+    model: str = "micro",
+) -> None:
+    """Let independent judges listen: the table of figures.
+
+    Args:
+        rows: rows or experiments, such as codec-wer, say, hear, say@fixed:1:3 (default: all)
+        items: held-out items of each row
+        out: folder for results.json, results.md and what was heard for every item
+        data: folder of the data sets
+        json: print results.json instead of the table
+        model: name or folder of a model
+    """
+    from workbench.evidence import board
+
+    figures = board.run(model, rows, items, out, data)
+    print((out / "results.json").read_text() if json else figures.markdown())
+
+
+data = SubcommandApp()
+app.command(data, name="data", help="Make the data sets.")
+
+
+@data.command
+def build(
+    name: Positional[Literal["micro"]],
+    hours: float = 30.0,
+    root: Path = Path("datasets"),
+    kokoro: Path | None = None,
+    jobs: int = 2,
+    seed: int = 0,
+) -> None:
+    """Synthesise speech, questions and answers; goes on where it stopped.
+
+    Args:
+        name: which data
+        hours: how much speech
+        root: where the data sets lie
+        kokoro: folder of the voices of the npm package kokoro-js; left out without it
+        jobs: processes
+        seed: of everything that is drawn
+    """
+    from model.data.build import build
+
+    built = build(name, hours, root, kokoro, jobs, seed)
+    _note(f"{built.root}: {built.clips} clips, {built.hours:.1f} hours of speech")
+
+
+app.command(train, name="train", help="Train the parts of micro.")
+
+
+# --- what the commands share ----------------------------------------------------------------------
+
+
+def _load(model: str):
+    from model.omni import Omni
+
+    return Omni.load(model)
+
+
+def _text(text: str) -> str:
+    """What is meant by a text on the command line."""
+    text = sys.stdin.read() if text == "-" else text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the text is not valid UTF-8") from None
+    if not text.strip():
+        raise ValueError("the text is empty, expected something to say")
+    return text
+
+
+def _part(ask: str) -> "Audio | str":
+    """A recording if it is one or is named like one, else a text."""
+    from model.senses.message import load_audio
+    from workbench.waveform import audible
+
+    named = Path(ask).suffix.lower() in SOUNDS and len(ask.split()) == 1
+    if named or (len(ask) < 256 and "\0" not in ask and Path(ask).is_file()):
+        return audible(load_audio(Path(ask), longest=QUESTION), ask)
+    return _text(ask)
+
+
+def _plain(text: str) -> str:
+    """Text of a model for a terminal: no control characters."""
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+
+
+def _tell(values: dict[str, Any]) -> None:
+    short = {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items()}
+    print(jsonlib.dumps(short, ensure_ascii=False), flush=True)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _summary(figures: dict[str, Any]) -> None:
+    _note(
+        f"{figures['wav']}: {figures['seconds']:.2f} s of speech, first chunk after"
+        f" {figures['first_chunk_ms']:.0f} ms, real-time factor {figures['real_time_factor']:.3f}"
+    )
+
+
+def _write(out: Path, chunks: Iterator["Chunk"], show: Callable[[str], None]) -> dict[str, Any]:
+    """Write the sound as it comes, `show` the text as it comes; the figures of how it went."""
+    from model.speech.codec import RATE
+    from workbench.waveform import wav
+
+    start, first, samples = perf_counter(), None, 0
+    with wav(out, RATE) as write:
+        for chunk in chunks:
+            if chunk.text:
+                show(chunk.text)
+            if len(chunk.audio):
+                first = first or perf_counter() - start
+                samples += len(chunk.audio)
+                write(chunk.audio)
+        if first is None:
+            raise ValueError("the model stayed silent, no sound was written")
+    seconds = samples / RATE
+    return {
+        "wav": str(out),
+        "seconds": seconds,
+        "first_chunk_ms": 1000 * first,
+        "real_time_factor": (perf_counter() - start) / seconds,
+    }
+
+
+# --- the way in -----------------------------------------------------------------------------------
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    before = signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app.cli(prog="omni", description=__doc__, args=args, config=(FlagCreatePairsOff,))
+    except BrokenPipeError:  # who read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        _note("omni: stopped")
+        return 130
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.split(".")[0] in ("model", "workbench", "widgets"):
+            raise
+        _note(f"omni: this command needs {error.name}, which `pip install -e '.[dev]'` installs")
+        return 2
+    except (ValueError, OSError) as error:
+        if os.environ.get("OMNI_TRACEBACK"):
+            raise
+        _note("omni: " + shorten(str(error), 500))
+        return 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+def _terminated(*_) -> NoReturn:
+    """SIGTERM ends a command as Ctrl-C does: what was begun is tidied up."""
+    sys.exit(143)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
