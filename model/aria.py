@@ -14,7 +14,7 @@ as speech, the rate is estimated from the words heard (docs of `Aria`). Source: 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -96,6 +96,7 @@ class Standing:
     wish: bool = False  # would the Talker's head itself rather have the next word?
 
 
+@runtime_checkable
 class Pace(Protocol):
     """When does the Talker take its next word?"""
 
@@ -115,7 +116,8 @@ class Aria:
     lead: int = 3
 
     def wants_word(self, now: Standing) -> bool:
-        return (now.spoken + 1) * now.heard > max(0, now.heard - self.lead) * now.expected
+        allowed = (now.heard - self.lead) * now.expected  # times the words heard
+        return now.heard <= self.lead or (now.spoken + 1) * now.heard > allowed
 
 
 @dataclass(frozen=True)

@@ -145,9 +145,9 @@ class Omni(nn.Module):
             case Audio():
                 return [(Modality.AUDIO, self.listen(part))]
             case Image():
-                return [(Modality.IMAGE, self.eye.look(part.pixels[None])[0])]
+                return [(Modality.IMAGE, self.eye.look(part.pixels[None]).states)]
             case Video():
-                seen = (Modality.VIDEO, self.eye.look(part.frames)[0])
+                seen = (Modality.VIDEO, self.eye.look(part.frames).states)
                 heard = [(Modality.AUDIO, self.listen(part.audio))] if part.audio else []
                 return [seen, *heard]
         return []
@@ -161,7 +161,7 @@ class Omni(nn.Module):
 
     def frames_of(self, token: int) -> float:
         """How many frames of speech a text token should take, as the Talker estimates."""
-        return float(self.talker.frames_of(torch.tensor(token)))
+        return float(self.talker.frames_of(torch.tensor(token)).detach())
 
     def save(self, folder: str | Path) -> None:
         """Write the checkpoint, all of it or nothing."""

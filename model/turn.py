@@ -213,7 +213,7 @@ def render(omni: Omni, stream: Iterator[Word | Frame], state: State) -> Iterator
             yield Chunk(silent, item.text)
         else:
             wave, state.wave = omni.code2wav(item.codes[None, :, None], state.wave)
-            yield Chunk(wave[0].float().numpy())
+            yield Chunk(wave[0].detach().float().numpy())
 
 
 def answer(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.aria import draw
 from model.senses.message import Message, Part
-from model.senses.prompt import Clock, plan
+from model.senses.prompt import Clock, Plan, plan
 from model.senses.tokenizer import Tokenizer
 from model.train.losses import IGNORE
 
@@ -116,15 +116,18 @@ def ear_batch(mels: Sequence[np.ndarray], phones: Sequence[np.ndarray], window: 
     )
 
 
+def asked(tokenizer: Tokenizer, parts: Sequence[Part], rng: np.random.Generator) -> Plan:
+    """A user's turn laid out; the clock inside the sound is drawn: mostly none, else a timestamp
+    every 0.5 to 4 s."""
+    interval = None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0))
+    return plan([Message("user", tuple(parts))], tokenizer, Clock(interval))
+
+
 def conversation(
     tokenizer: Tokenizer, parts: Sequence[Part], answer: str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One question and its answer: ids i64[T], places i64[T, 3], targets i64[T].
-
-    The clock inside the sound is drawn: mostly none, else a timestamp every 0.5 to 4 s.
-    """
-    interval = None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0))
-    laid = plan([Message("user", tuple(parts))], tokenizer, Clock(interval))
+    """One question and its answer: ids i64[T], places i64[T, 3], targets i64[T]."""
+    laid = asked(tokenizer, parts, rng)
     said = [*tokenizer.encode(answer), tokenizer.im_end]
     ids = np.concatenate([laid.ids.numpy(), said])
     places = np.concatenate(
@@ -163,19 +166,22 @@ class SpeakBatch(NamedTuple):
     keep: Tensor  # bool[B, L], False: this entry is hidden (history dropout)
     targets: Tensor  # i64[B, L], class of the head: code 0, end, want or IGNORE
     text: Tensor  # bool[B, L], words whose durations sum to the frames
-    before: Tensor  # bool[B, L], places kept free for states of the Thinker
+    before: Tensor  # bool[B, L], places that states of the Thinker take
 
 
 def speak_item(
     tokenizer: Tokenizer, text: str, voice: str, codes: np.ndarray, end: int,
-    rng: np.random.Generator, context: int = 0,
+    rng: np.random.Generator, context: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """One spoken sentence as a stream; `codes` i64[S, K], `context` places before the words."""
+    """One spoken sentence as a stream; `codes` i64[S, K]; `context` i64[C] is the user's turn as
+    the Thinker read it: its words enter as words, its sounds as states of the Thinker."""
     marks = tokenizer
+    context = np.zeros(0, np.int64) if context is None else context
     head = [marks.im_start, *marks.encode(voice), marks.im_end]
     said = [*marks.encode(text), marks.tts_text_eod]
     path = np.array(draw(len(said), len(codes), rng))
-    start = len(head) + context + 1
+    head = np.concatenate([head, context])
+    start = len(head) + 1
     length = start + len(path)
     words = np.zeros(length, np.int64)
     words[: len(head)] = head
@@ -195,7 +201,7 @@ def speak_item(
     text_at = np.zeros(length, bool)
     text_at[start:][path] = True
     before = np.zeros(length, bool)
-    before[len(head) : len(head) + context] = True
+    before[: len(head)] = head == marks.audio_pad
     share = rng.uniform(0, 0.6)
     keep = ~(frame & (rng.random(length) < share))
     wrong = rng.random(frames.shape) < 0.3 * share
@@ -209,3 +215,12 @@ def speak_batch(items: Sequence[dict[str, np.ndarray]]) -> SpeakBatch:
     return SpeakBatch(
         *(pad([item[name] for item in items], fill.get(name, 0)) for name in SpeakBatch._fields)
     )
+
+
+class TalkBatch(NamedTuple):
+    """Questions as the Thinker reads them, and the answers as the Talker says them."""
+
+    ear: EarBatch  # of the questions that were spoken, in order
+    ids: Tensor  # i64[B, T], the questions
+    places: Tensor  # i64[3, B, T]
+    speak: SpeakBatch

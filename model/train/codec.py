@@ -48,7 +48,8 @@ class CodecStage:
     crop: int = 20  # frames: 1.6 s
     batch: int = 12
     lr: float = 1e-3
-    named: float = 0.75  # this share of the crops is of the voices that will speak
+    clips: int = 8000  # at most, drawn at random; they are kept in memory
+    named: float = 0.9  # this share of the crops is of the voices that will speak
     all_codebooks: float = 0.5  # this share of the items keeps every codebook
     convergence: float = 0.5
     wave: float = 1.0
@@ -100,8 +101,9 @@ class Pool:
         self.waves: list[np.ndarray] = []
         self.phones: list[np.ndarray] = []
         named, lengths = [], []
-        count = len(clips) if most is None else min(most, len(clips))
-        for i in tqdm(range(count), desc="reading clips", mininterval=5):
+        most = min(most or stage.clips, len(clips))
+        chosen = np.sort(np.random.default_rng(0).permutation(len(clips))[:most]).tolist()
+        for i in tqdm(chosen, desc="reading clips", mininterval=5):
             clip = clips[i]
             self.waves.append((clip.samples * 32767).astype(np.int16))
             ticks = -(-len(clip.samples) // TICK)
@@ -147,8 +149,12 @@ class Teacher(nn.Module):
     def __init__(self, dim: int, slots: int = 2, hidden: int = 192):
         super().__init__()
         self.slots = slots
+        # normed, or the latents would grow just to make the teacher surer of itself
         self.net = nn.Sequential(
-            nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, slots * len(PHONES))
+            nn.LayerNorm(dim, elementwise_affine=False),
+            nn.Linear(dim, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, slots * len(PHONES)),
         )
 
     def forward(

@@ -27,14 +27,18 @@ from model.train.batch import (
     EarBatch,
     HearBatch,
     SpeakBatch,
+    TalkBatch,
     alike,
+    asked,
     conversation,
     distort,
     ear_batch,
     hear_batch,
+    pad,
     speak_batch,
     speak_item,
 )
+from model.train.codes import Codes
 from model.train.features import Features, Heard
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
@@ -78,11 +82,8 @@ class Hear(nn.Module):
 
     def forward(self, batch: HearBatch) -> tuple[Tensor, dict[str, Tensor]]:
         states, phone_loss, metrics = self.ear(batch.ear)
-        count = (batch.ear.frames + 15) // 16
-        true = torch.arange(states.shape[1], device=states.device) < count[:, None]
         x = self.thinker.embed(batch.ids) * batch.keep.unsqueeze(-1)
-        slots = batch.ids == self.pad
-        x = x.masked_scatter(slots.unsqueeze(-1), states[true].to(x.dtype))
+        x = _fill(x, batch.ids == self.pad, states[_true(batch.ear)])
         thought, _ = self.thinker(x, batch.places)
         scored = batch.targets != IGNORE
         logits, targets = self.thinker.logits(thought.hidden[scored]), batch.targets[scored]
@@ -90,6 +91,18 @@ class Hear(nn.Module):
         balance = self.balance.take()
         metrics |= {"text": loss, "tokens": accuracy(logits, targets), "balance": balance}
         return loss + 0.3 * phone_loss + 0.01 * balance, metrics
+
+
+def _true(batch: EarBatch) -> Tensor:
+    """bool[B, N]: the ear's states that are not padding."""
+    count = (batch.frames + 15) // 16
+    most = (batch.mel.shape[2] + 15) // 16
+    return torch.arange(most, device=count.device) < count[:, None]
+
+
+def _fill(x: Tensor, slots: Tensor, states: Tensor) -> Tensor:
+    """Put states f[n, D] into the n marked slots of x f[B, T, D], in order."""
+    return x.masked_scatter(slots.unsqueeze(-1), states.to(x.dtype))
 
 
 class Speak(nn.Module):
@@ -104,13 +117,13 @@ class Speak(nn.Module):
     def forward(
         self, batch: SpeakBatch, states: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """`states` f[n, D]: what the Thinker made of the sounds in `batch.before`, in order."""
         talker = self.talker
         frame = batch.frame.unsqueeze(-1)
         x = torch.where(frame, talker.embed_frames(batch.heard), talker.words(batch.words))
         x = x * batch.keep.unsqueeze(-1)
         if states is not None:
-            heard = talker.listen(states).to(x.dtype)
-            x = x.masked_scatter(batch.before.unsqueeze(-1), heard)
+            x = _fill(x, batch.before, talker.listen(states))
         hidden, _ = talker(x)
         scored = batch.targets != IGNORE
         logits, targets = talker.head(hidden[scored]), batch.targets[scored]
@@ -136,6 +149,29 @@ class Speak(nn.Module):
                    "residual": residual, "code1_right": accuracy(rest[:, 0], true[:, 1]),
                    "rate": rate.sqrt(), "balance": balance}  # fmt: skip
         return first + residual + 0.1 * rate + 0.01 * balance, metrics
+
+
+class Talk(nn.Module):
+    """Talker and MTP, hearing what a frozen ear and Thinker make of the question."""
+
+    def __init__(self, omni: Omni):
+        super().__init__()
+        self.speak = Speak(omni)
+        self.senses = [omni.ear, omni.thinker]  # a list: not trained, not saved with this stage
+        self.pad = omni.tokenizer.audio_pad
+
+    @torch.no_grad()
+    def listen(self, batch: TalkBatch) -> Tensor:
+        """The Thinker's mid-stack states f[n, D] at the sounds of all questions."""
+        ear, thinker = self.senses
+        states, _ = ear(batch.ear.mel, window=float(batch.ear.window), lengths=batch.ear.frames)
+        slots = batch.ids == self.pad
+        x = _fill(thinker.embed(batch.ids), slots, states[_true(batch.ear)])
+        thought, _ = thinker(x, batch.places)
+        return thought.middle[slots]
+
+    def forward(self, batch: TalkBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        return self.speak(batch.speak, self.listen(batch))
 
 
 @dataclass
@@ -209,6 +245,35 @@ def _sound(clip: Heard) -> Audio:
     return Audio(np.zeros(len(clip.mel) * RATE // 100, np.float32), RATE)
 
 
+@dataclass
+class SpeakData:
+    """Sentences of the named voices with their codes.
+
+    `codes[id]` holds copies i64[copies, S, K] of one clip, each with another lead of silence: exact
+    codes are a fingerprint of a clip, and a model that sees only one copy learns it by heart.
+    """
+
+    omni: Omni
+    rows: Sequence[tuple[str, str, str]]  # id, text, voice
+    codes: Codes
+    size: int = 48
+    seed: int = 0
+    lengths: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.lengths = np.array([self.codes.frames(row[0]) for row in self.rows])
+
+    def __call__(self, step: int) -> SpeakBatch:
+        rng = np.random.default_rng([self.seed, abs(step), step < 0])
+        items = []
+        for i in alike(self.lengths, self.size, rng):
+            name, text, voice = self.rows[int(i)]
+            codes = self.codes.draw(name, rng)
+            items.append(speak_item(self.omni.tokenizer, text, voice, codes,
+                                    self.omni.config.talker.end, rng))  # fmt: skip
+        return speak_batch(items)
+
+
 def ear(aut: AuT, store: Store, cache: Path, run: Run, recipe: Recipe | None = None) -> Result:
     """Train AuT alone."""
     module = Ear(aut)
@@ -239,3 +304,91 @@ def hear(
                      seed=run.seed, clean=True)  # fmt: skip
     held_out = [valid(-1 - i) for i in range(4)]
     return train(module, module, data, run, recipe or Recipe(lr=1e-3), held_out)
+
+
+@dataclass
+class TalkData:
+    """Spoken answers to spoken and written questions, and sentences without a question."""
+
+    speak: SpeakData
+    features: Features
+    turns: Sequence[Turn]
+    size: int = 48
+    seed: int = 0
+    share: float = 0.6  # of the rows answer a question
+    clean: bool = False
+    answers: list[tuple[Turn, str]] = field(init=False)  # with the voice of the answer
+    heard: dict[str, int] = field(init=False)  # id of a clip -> its features
+
+    def __post_init__(self):
+        voices = {name: voice for name, _, voice in self.speak.rows}
+        self.heard = {row["id"]: i for i, row in enumerate(self.features.rows)}
+        self.answers = [(turn, voices[turn.answer_audio]) for turn in self.turns
+                        if turn.answer_audio in voices]  # fmt: skip
+
+    def __call__(self, step: int) -> TalkBatch:
+        rng = np.random.default_rng([self.seed, abs(step), step < 0])
+        tokenizer, end = self.speak.omni.tokenizer, self.speak.omni.config.talker.end
+        clips, laid, items = [], [], []
+        for number in rng.integers(0, len(self.answers), round(self.size * self.share)):
+            turn, voice = self.answers[int(number)]
+            parts = [Text(turn.question)]
+            if turn.question_audio in self.heard and (not clips or rng.random() < 0.8):
+                clips.append(self.features[self.heard[turn.question_audio]])
+                parts = [_sound(clips[-1])]
+            laid.append(asked(tokenizer, parts, rng))
+            codes = self.speak.codes.draw(turn.answer_audio, rng)
+            context = laid[-1].ids.numpy()
+            items.append(speak_item(tokenizer, turn.answer, voice, codes, end, rng, context))
+        for i in alike(self.speak.lengths, self.size - len(items), rng):
+            name, text, voice = self.speak.rows[int(i)]
+            items.append(speak_item(tokenizer, text, voice, self.speak.codes.draw(name, rng),
+                                    end, rng))  # fmt: skip
+        places = pad([row.places.numpy().T for row in laid], 0).permute(2, 0, 1)
+        return TalkBatch(_ear(clips, rng, self.clean), pad([row.ids.numpy() for row in laid], 0),
+                         places, speak_batch(items))  # fmt: skip
+
+
+NAMED = ("heart", "male", "alto", "child", "deep")  # the voices that the Talker learns by name
+
+
+def named(store: Store, split: str, codes: Codes) -> list[tuple[str, str, str]]:
+    """(id, text, voice) of the clips of a split that are spoken by a named voice and have codes."""
+    clips = store.spoken(split)
+    columns = zip(clips.ids, clips.column("text"), clips.column("voice"), strict=True)
+    return [row for row in columns if row[2] in NAMED and row[0] in codes]
+
+
+def speak(
+    omni: Omni, store: Store, codes: Path, run: Run, recipe: Recipe | None = None,
+    start: Path | None = None,
+) -> Result:  # fmt: skip
+    """Train Talker and MTP to say sentences; `codes` is the folder that `tokenise` filled."""
+    module = Speak(omni)
+    if start:
+        module.load_state_dict(weights(start))
+    made = {split: Codes(codes / f"{split}.npz") for split in ("train", "valid")}
+    data = SpeakData(omni, named(store, "train", made["train"]), made["train"], seed=run.seed)
+    valid = SpeakData(omni, named(store, "valid", made["valid"]), made["valid"], seed=run.seed)
+    held_out = [valid(-1 - i) for i in range(3)]
+    return train(module, module, data, run, recipe or Recipe(lr=1.2e-3), held_out)
+
+
+def talk(
+    omni: Omni, store: Store, cache: Path, codes: Path, run: Run, recipe: Recipe | None = None,
+    start: Path | None = None,
+) -> Result:  # fmt: skip
+    """Train Talker and MTP on answers; ear and Thinker are `omni`'s and stay as they are."""
+    module = Talk(omni)
+    if start:
+        module.speak.load_state_dict(weights(start))
+
+    def data(split: str, clean: bool) -> TalkData:
+        made = Codes(codes / f"{split}.npz")
+        spoken = SpeakData(omni, named(store, split, made), made, seed=run.seed)
+        features = Features.build(store, split, cache)
+        return TalkData(spoken, features, store.turns(split), seed=run.seed, clean=clean)
+
+    valid = data("valid", True)
+    held_out = [valid(-1 - i) for i in range(3)]
+    return train(module, module, data("train", False), run, recipe or Recipe(lr=4e-4), held_out)

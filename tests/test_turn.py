@@ -1,0 +1,160 @@
+"""The whole turn on nano: order of calls, streaming law, forks, stopping, short answers."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from model.aria import Aria, FixedRatio, Learned, TextFirst
+from model.omni import Omni, OmniConfig
+from model.sampling import Sampling
+from model.senses.message import Audio, Message
+from model.senses.prompt import Clock
+from model.turn import Frame, State, Voice, Word, answer, hear, render, say, speak, think
+
+FRAME = 1920
+
+
+@pytest.fixture(scope="module")
+def omni() -> Omni:
+    torch.manual_seed(0)
+    return Omni(OmniConfig.nano())
+
+
+def sound(seconds: float = 1.0) -> Audio:
+    rng = np.random.default_rng(0)
+    return Audio(rng.normal(0, 0.1, int(16_000 * seconds)).astype(np.float32), 16_000)
+
+
+def written(omni: Omni, text: str, log: list[str] | None = None):
+    for token in omni.tokenizer.encode(text):
+        if log is not None:
+            log.append("word")
+        yield Word(token, omni.tokenizer.piece(token).decode())
+
+
+TEN = "one two three four five six seven eight nine ten"
+
+
+@pytest.mark.parametrize("lead", [0, 1, 3])
+def test_first_chunk_needs_only_the_words_the_pace_asks_for(omni, lead):
+    log: list[str] = []
+    state = State()
+    stream = speak(omni, written(omni, TEN, log), state, Voice(), Aria(lead))
+    for chunk in render(omni, stream, state):
+        if len(chunk.audio):
+            break
+    assert len(chunk.audio) == FRAME
+    assert log.count("word") == lead + 1  # at 2.6 frames a token, so before training
+
+
+@pytest.mark.parametrize("pace", [Aria(), Aria(0), FixedRatio(1, 3), TextFirst(), Learned()])
+def test_every_word_is_taken_and_the_law_holds_online(omni, pace):
+    state = State()
+    items = list(speak(omni, written(omni, TEN), state, Voice(), pace, Sampling(1.0)))
+    said = "".join(item.text for item in items if isinstance(item, Word))
+    assert said == TEN
+    (audit,) = state.audits
+    assert sum(audit.path) == len(omni.tokenizer.encode(TEN)) + 1  # the end of text counts
+    assert len(audit.path) - sum(audit.path) == sum(isinstance(i, Frame) for i in items)
+
+
+def test_speech_cannot_end_while_words_are_pending(omni):
+    end = torch.tensor([omni.config.talker.end])
+    hook = omni.talker.head.register_forward_hook(
+        lambda _part, _args, out: out.index_fill(-1, end, 100.0)
+    )  # the head wants the end above all
+    try:
+        items = list(speak(omni, written(omni, TEN), State(), Voice(), Aria()))
+    finally:
+        hook.remove()
+    assert "".join(item.text for item in items if isinstance(item, Word)) == TEN
+    assert any(isinstance(item, Frame) for item in items), "it spoke, though it wanted to end"
+
+
+def test_a_one_word_answer_is_spoken(omni):
+    chunks = list(say(omni, "Yes", how=Sampling(1.0)))
+    assert "".join(chunk.text for chunk in chunks) == "Yes"
+    assert chunks[0].text, "text comes before sound"
+
+
+def test_sentences_are_spoken_one_by_one_and_nothing_is_lost(omni):
+    state = State()
+    text = "One is one. Pi is 3.14 or so! Is it? Yes"
+    chunks = list(say(omni, text, state=state, how=Sampling(1.0)))
+    assert "".join(chunk.text for chunk in chunks) == text
+    assert len(state.audits) == 4
+
+
+def test_text_that_is_empty_is_refused(omni):
+    with pytest.raises(ValueError, match="no text"):
+        list(say(omni, "  \n "))
+
+
+def test_same_seed_same_sound(omni):
+    def once(seed):
+        return np.concatenate([c.audio for c in say(omni, TEN, how=Sampling(1.0), seed=seed)])
+
+    assert np.array_equal(once(1), once(1))
+    assert not np.array_equal(once(1)[: 5 * FRAME], once(2)[: 5 * FRAME])
+
+
+def test_answer_streams_text_and_sound_and_remembers(omni):
+    state = State()
+    first = list(answer(omni, [Message.of("user", sound(), "What is it?")], state, aloud=False))
+    assert "".join(chunk.text for chunk in first) == state.said
+    place = state.place
+    list(islice(answer(omni, [Message.of("user", "And now?")], state), 5))
+    assert state.place > place
+
+
+def test_long_prompt_in_pieces_equals_the_prompt_at_once(omni, monkeypatch):
+    message = [Message.of("user", "word " * 60, sound(3.0), "end")]
+
+    def first_words():
+        state = State()
+        words = list(islice(think(omni, omni.read(message, Clock()), state), 8))
+        return [word.token for word in words], state.middle
+
+    whole, states = first_words()
+    monkeypatch.setattr("model.turn.PIECE", 7)
+    pieces, parts = first_words()
+    assert whole == pieces
+    assert torch.allclose(states, parts, atol=1e-5)
+
+
+def test_a_fork_goes_on_alone(omni):
+    def go_on(state, text):
+        chunks = answer(omni, [Message.of("user", text)], state, aloud=False)
+        return "".join(chunk.text for chunk in islice(chunks, 20))
+
+    state = State()
+    go_on(state, "Hello there")
+    left, right = state.fork(), state.fork()
+    one = go_on(left, "first way")
+    two = go_on(right, "second way, which is longer")
+    assert go_on(state.fork(), "first way") == one
+    assert go_on(state.fork(), "second way, which is longer") == two
+
+
+def test_stopping_closes_the_turn_and_keeps_what_was_said(omni):
+    state = State()
+    stream = answer(omni, [Message.of("user", "Talk")], state)
+    taken = [next(stream) for _ in range(4)]
+    stream.close()
+    assert state.said.startswith("".join(chunk.text for chunk in taken))
+    list(islice(answer(omni, [Message.of("user", "Go on")], state), 3))  # history is whole
+
+
+def test_hear_gives_text(omni):
+    assert isinstance(hear(omni, sound(0.5)), str)
+
+
+def test_voice_codes_change_the_voice(omni):
+    codes = torch.randint(0, omni.config.codec.renderer.entries, (12, 8))
+
+    def once(voice):
+        return np.concatenate([c.audio for c in say(omni, "Yes it is", voice)])
+
+    assert not np.array_equal(once(Voice()), once(Voice(codes=codes)))
