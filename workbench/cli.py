@@ -95,7 +95,7 @@ def say(
     text, pace, how = _text(text), aria.pace(pace), Sampling(temperature)
     check_wav(out)
     omni = _load(model)
-    chunks = turn.say(omni, text, turn.Voice(voice), pace, how, seed)
+    chunks = turn.say(omni, text, _voice(voice), pace, how, seed)
     figures = _write(out, chunks, lambda text: None)
     if json:
         _tell({"text": text, **figures})
@@ -142,7 +142,7 @@ def talk(
     chunks = turn.answer(
         omni,
         [question],
-        voice=turn.Voice(voice),
+        voice=_voice(voice),
         pace=pace,
         how=how,
         seed=seed,
@@ -213,7 +213,7 @@ def picture(
 
     text, chosen = _text(text), aria.pace(pace)
     omni, state = _load(model), turn.State()
-    chunks = list(turn.say(omni, text, turn.Voice(voice), chosen, state=state))
+    chunks = list(turn.say(omni, text, _voice(voice), chosen, state=state))
     if len(state.audits) != 1:
         raise ValueError(f"{len(state.audits)} sentences were spoken, expected one")
     words = [chunk.text for chunk in chunks if not len(chunk.audio)]
@@ -298,6 +298,16 @@ def _load(model: str):
     from model.omni import Omni
 
     return Omni.load(model)
+
+
+def _voice(name: str):
+    """A trained voice; any other name or description is tried, which is said."""
+    from model.data.voices import NAMED
+    from model.turn import Voice
+
+    if name not in NAMED:
+        _note(f"omni: no voice was trained as {name!r}, expected one of {', '.join(NAMED)}")
+    return Voice(name)
 
 
 def _text(text: str) -> str:

@@ -1,0 +1,54 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from model.omni import Omni, OmniConfig
+from model.train.codec import Teacher
+from model.train.pack import CODEC, HEAR, TALKER, assemble
+from model.train.stages import Hear, Speak, Talk
+
+
+def kept(module, runs, stage):
+    """What the loop keeps of a stage."""
+    (runs / stage).mkdir(parents=True, exist_ok=True)
+    state = {f"model.{name}": value.clone() for name, value in module.state_dict().items()}
+    save_file(state, runs / stage / "last.safetensors", metadata={"step": "1"})
+
+
+@pytest.fixture
+def trained():
+    torch.manual_seed(7)
+    return Omni(OmniConfig.nano())
+
+
+def same(one, other) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_every_stage_ends_up_in_the_model(tmp_path, trained):
+    latent = trained.config.codec.renderer.latent
+    kept(nn.ModuleDict({"codec": trained.codec, "teacher": Teacher(latent)}), tmp_path, "codec")
+    kept(Hear(trained), tmp_path, "hear")
+    kept(Talk(trained), tmp_path, "talk")
+    packed = assemble(tmp_path, config=OmniConfig.nano(), seed=0)
+    assert not same(packed.eye, trained.eye)  # untrained
+    for part in ("codec", "ear", "thinker", "talker"):
+        assert same(getattr(packed, part), getattr(trained, part)), part
+
+
+def test_the_later_talker_counts(tmp_path, trained):
+    kept(Speak(Omni(OmniConfig.nano())), tmp_path, "speak")
+    kept(Talk(trained), tmp_path, "talk")
+    assert same(assemble(tmp_path, (TALKER,), OmniConfig.nano()).talker, trained.talker)
+    (tmp_path / "talk" / "last.safetensors").unlink()
+    assert not same(assemble(tmp_path, (TALKER,), OmniConfig.nano()).talker, trained.talker)
+
+
+def test_a_missing_or_foreign_stage_is_told(tmp_path, trained):
+    with pytest.raises(FileNotFoundError, match="omni train codec"):
+        assemble(tmp_path, (CODEC,), OmniConfig.nano())
+    kept(Hear(trained), tmp_path, "hear")
+    with pytest.raises(ValueError, match="of another model"):
+        assemble(tmp_path, (HEAR,), OmniConfig.micro())
