@@ -219,14 +219,15 @@ def render(omni: Omni, stream: Iterator[Word | Frame], state: State) -> Iterator
 def answer(
     omni: Omni, messages: Sequence[Message], state: State | None = None, voice: Voice | None = None,
     pace: Pace | None = None, how: Sampling = GREEDY, speech: Sampling = GREEDY, seed: int = 0,
-    clock: Clock | None = None, aloud: bool = True,
+    clock: Clock | None = None, aloud: bool = True, most: int = LONGEST,
 ) -> Iterator[Chunk]:  # fmt: skip
-    """Answer as soon as there is something to read or hear. Messages go on where `state` is."""
+    """Answer as soon as there is something to read or hear, in at most `most` text tokens. Messages
+    go on where `state` is."""
     state = State() if state is None else state
     generator = torch.Generator().manual_seed(seed)
     prompt = omni.read(messages, clock or Clock(), state.place)
     state.said = ""
-    words = think(omni, prompt, state, how, generator)
+    words = think(omni, prompt, state, how, generator, most)
     yield from _voiced(omni, words, state, voice, pace, speech, generator, aloud)
 
 
@@ -245,9 +246,9 @@ def say(
     yield from _voiced(omni, words, state, voice, pace, how, generator, True)
 
 
-def hear(omni: Omni, audio: Audio, ask: str = TRANSCRIBE) -> str:
+def hear(omni: Omni, audio: Audio, ask: str = TRANSCRIBE, most: int = LONGEST) -> str:
     """What was said (or any other question about the sound), as text."""
-    chunks = answer(omni, [Message.of("user", audio, ask)], aloud=False)
+    chunks = answer(omni, [Message.of("user", audio, ask)], aloud=False, most=most)
     return "".join(chunk.text for chunk in chunks).strip()
 
 

@@ -121,7 +121,7 @@ FINE = {
 def test_unusual_recordings_are_heard(omni_says, model, case):
     samples, rate, form = FINE[case]
     soundfile.write("x.wav", samples, rate, subtype=form)
-    code, out, err = omni_says("hear", "x.wav", "--model", model)
+    code, out, err = omni_says("hear", "x.wav", "--most", "4", "--model", model)
     assert (code, err) == (0, "") and out.endswith("\n")
 
 
@@ -131,7 +131,7 @@ def test_an_hour_is_heard_in_pieces_and_not_answered(omni_says, model):
     hour[8000 * 5 : 8000 * 7] = noise(2, 8000)
     hour[8000 * 3590 : 8000 * 3593] = noise(3, 8000)
     soundfile.write("hour.wav", hour, 8000, subtype="PCM_U8")
-    code, out, err = omni_says("hear", "hour.wav", "--json", "--model", model)
+    code, out, err = omni_says("hear", "hour.wav", "--json", "--most", "4", "--model", model)
     heard = [json.loads(line) for line in out.splitlines()]
     assert (code, err) == (0, "") and len(heard) >= 2
     assert heard[0]["start"] < 7 and heard[-1]["start"] + heard[-1]["seconds"] > 3590
@@ -161,7 +161,7 @@ def test_strange_texts_are_said(omni_says, model, text):
 
 def test_ten_thousand_characters(omni_says, model):
     text = ("All circuits are busy now, please try again. " * 250)[:10_000]
-    code, out, _ = omni_says("talk", text, "--text-only", "--model", model)
+    code, out, _ = omni_says("talk", text, "--text-only", "--most", "4", "--model", model)
     assert code == 0 and out
     assert left() == []
 

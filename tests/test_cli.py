@@ -34,7 +34,24 @@ def question(tmp_path, monkeypatch) -> str:
 
 
 def test_talk_answers_on_standard_output_and_in_the_file(question, model, capsys):
-    assert main(["talk", question, "Louder, please.", "-o", "a.wav", "--model", model]) == 0
+    assert (
+        main(
+            [
+                "talk",
+                question,
+                "--most",
+                "6",
+                "Louder, please.",
+                "--most",
+                "6",
+                "-o",
+                "a.wav",
+                "--model",
+                model,
+            ]
+        )
+        == 0
+    )
     out, err = capsys.readouterr()
     assert out.endswith("\n") and out.strip()
     assert err.startswith("a.wav: ") and "first chunk after" in err and "real-time factor" in err
@@ -54,14 +71,14 @@ def test_text_streams_while_the_sound_is_written(question, model, monkeypatch):
             return len(text)
 
     monkeypatch.setattr(sys, "stdout", Screen())
-    assert main(["talk", question, "-o", "a.wav", "--model", model]) == 0
+    assert main(["talk", question, "--most", "6", "-o", "a.wav", "--model", model]) == 0
     assert not any(whole for text, whole, _ in seen if text.strip())
     sizes = [size for text, _, size in seen if text.strip()]
     assert sizes == sorted(sizes) and sizes[-1] > 44
 
 
 def test_figures_as_json(question, model, capsys):
-    assert main(["talk", question, "-o", "a.wav", "--json", "--model", model]) == 0
+    assert main(["talk", question, "--most", "6", "-o", "a.wav", "--json", "--model", model]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["wav"] == "a.wav" and figures["text"]
     assert figures["first_chunk_ms"] > 0 and figures["real_time_factor"] > 0
@@ -69,13 +86,13 @@ def test_figures_as_json(question, model, capsys):
 
 
 def test_text_only_writes_no_file(question, model, capsys):
-    assert main(["talk", "Hello.", "--text-only", "--model", model]) == 0
+    assert main(["talk", "Hello.", "--most", "6", "--text-only", "--model", model]) == 0
     out, err = capsys.readouterr()
     assert out.strip() and not err and not Path("out.wav").exists()
 
 
 def test_hear_pipes_into_say(question, model, capsys, monkeypatch):
-    assert main(["hear", question, "--model", model]) == 0
+    assert main(["hear", question, "--most", "6", "--model", model]) == 0
     heard = capsys.readouterr()
     assert heard.err == ""
     monkeypatch.setattr(sys, "stdin", io.StringIO(heard.out or "nothing"))
@@ -104,7 +121,7 @@ def test_control_characters_do_not_reach_the_terminal(question, model, capsys, m
 
     said = [turn.Chunk(np.zeros(0, np.float32), "a\x1b[2Jb\x07\n")]
     monkeypatch.setattr(turn, "answer", lambda *_, **__: iter(said))
-    assert main(["talk", "Hello.", "--text-only", "--model", model]) == 0
+    assert main(["talk", "Hello.", "--most", "6", "--text-only", "--model", model]) == 0
     assert capsys.readouterr().out == "a[2Jb\n\n"
 
 

@@ -40,11 +40,12 @@ app = SubcommandApp()
 
 
 @app.command
-def hear(file: Positional[Path], json: bool = False, model: str = "micro") -> None:
+def hear(file: Positional[Path], most: int = 256, json: bool = False, model: str = "micro") -> None:
     """Write down what a recording says.
 
     Args:
         file: a recording, wav, flac, ogg or mp3; a long one is heard piece by piece, a line each
+        most: text tokens of a piece
         json: one JSON object a line, with times
         model: name or folder of a model
     """
@@ -56,7 +57,7 @@ def hear(file: Positional[Path], json: bool = False, model: str = "micro") -> No
     omni = _load(model)
     for piece in chain([first], heard):
         start = perf_counter()
-        text = hear(omni, piece)
+        text = hear(omni, piece, most=most)
         spent = perf_counter() - start
         if json:
             times = {"start": piece.start, "seconds": piece.seconds}
@@ -109,6 +110,7 @@ def talk(
     voice: str = "heart",
     pace: str = "aria",
     text_only: bool = False,
+    most: int = 256,
     seed: int = 0,
     temperature: float = 0.0,
     json: bool = False,
@@ -122,6 +124,7 @@ def talk(
         voice: a trained voice (`omni info` lists them)
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
         text_only: answer in writing alone
+        most: text tokens of the answer
         seed: of the random numbers, where there is a temperature
         temperature: of the words of the answer; 0 picks the likeliest every time
         json: print answer and figures as one JSON object at the end
@@ -147,6 +150,7 @@ def talk(
         how=how,
         seed=seed,
         aloud=not text_only,
+        most=most,
     )
     said = []
 
