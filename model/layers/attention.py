@@ -41,16 +41,17 @@ class Causal(nn.Module):
         v: Float[Tensor, "batch groups all dim"],
     ) -> Float[Tensor, "batch heads new dim"]:
         new, total = q.shape[2], k.shape[2]
-        if k.shape[1] != q.shape[1]:
-            groups = q.shape[1] // k.shape[1]
-            k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
         if new > SHORT:
-            mask = None if total == new else unseen(new, total, q.device).logical_not()
-            return F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
-        scores = (q * q.shape[-1] ** -0.5) @ k.mT
+            group = q.shape[1] // k.shape[1]
+            k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+            seen = None if new == total else ~unseen(new, total, q.device)
+            return F.scaled_dot_product_attention(q, k, v, seen, is_causal=seen is None)
+        rows = q.reshape(*k.shape[:2], -1, q.shape[3])  # heads that share keys, one below another
+        scores = (rows * q.shape[3] ** -0.5) @ k.mT
         if new > 1:
-            scores = scores.float().masked_fill(unseen(new, total, q.device), -torch.inf)
-        return scores.softmax(-1).to(v.dtype) @ v
+            ahead = unseen(new, total, q.device).repeat(rows.shape[2] // new, 1)
+            scores = scores.float().masked_fill(ahead, -torch.inf)
+        return (scores.softmax(-1).to(v.dtype) @ v).view_as(q)
 
 
 def unseen(new: int, total: int, device: torch.device) -> Bool[Tensor, "new all"]:

@@ -74,31 +74,31 @@ class DeltaNet(nn.Module):
         batch, time, _ = x.shape
         c = self.config
         mixed, conv_past = self._convolve(self.qkv(x), past.conv if past else None)
-        keys = c.key_heads * c.key_dim
-        q, k, v = mixed.split([keys, keys, c.value_heads * c.value_dim], dim=-1)
-        q = unit(q.view(batch, time, c.key_heads, c.key_dim)) * c.key_dim**-0.5
-        k = unit(k.view(batch, time, c.key_heads, c.key_dim))
+        keys = 2 * c.key_heads * c.key_dim
+        v = mixed[..., keys:].view(batch, time, c.value_heads, c.value_dim)
+        qk = unit(mixed[..., :keys].view(batch, time, 2, c.key_heads, c.key_dim))
         if c.value_heads != c.key_heads:
-            q, k = (t.repeat_interleave(c.value_heads // c.key_heads, dim=2) for t in (q, k))
-        v = v.view(batch, time, c.value_heads, c.value_dim)
+            qk = qk.repeat_interleave(c.value_heads // c.key_heads, dim=3)
+        q, k = qk.unbind(2)
         rule = recurrent if time == 1 else chunked
-        y, state = rule(q, k, v, self.gate(x), past.state if past else None)
+        state = past.state if past else None
+        y, state = rule(q * c.key_dim**-0.5, k, v, self.gate(x), state)
         y = self.norm(y, self.z(x).view(batch, time, c.value_heads, c.value_dim))
         return self.out(y.flatten(2)), DeltaPast(conv_past, state)
 
     def _convolve(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
         """Short depthwise causal convolution over [B, T, channels], with SiLU, in fp32."""
         reach = self.config.kernel - 1
-        if past is None:  # the start of a stream: zeros came before
-            past = x.new_zeros(x.shape[0], x.shape[2], reach)
-        x = torch.cat((past.mT.to(x.dtype), x), dim=1)
-        keep = x[:, x.shape[1] - reach :].mT
         x, weight = x.float(), self.conv.weight.float()
+        if past is None:  # the start of a stream: zeros came before
+            past = x.new_zeros(x.shape[0], reach, x.shape[2])
+        x = torch.cat((past, x), dim=1)
+        keep = x[:, x.shape[1] - reach :]
         if x.shape[1] == reach + 1:  # one step: a weighted sum is much cheaper than a convolution
             return F.silu((x * weight[:, 0].mT).sum(1, keepdim=True)), keep
         with torch.autocast(x.device.type, enabled=False):  # as a picture of height 1: no transpose
-            y = F.conv2d(x.mT.unsqueeze(2), weight.unsqueeze(2), groups=x.shape[-1])
-        return F.silu(y.squeeze(2).mT), keep
+            y = F.conv2d(x.mT.unsqueeze(2), weight.unsqueeze(2), groups=x.shape[2])
+        return F.silu(y.squeeze(2).mT), keep.clone()
 
 
 def recurrent(
@@ -113,12 +113,12 @@ def recurrent(
         state = v.new_zeros(v.shape[0], v.shape[2], k.shape[3], v.shape[3])
     outputs = []
     for t in range(q.shape[1]):
-        key = k[:, t].unsqueeze(-2)  # [B, H, 1, K]
+        query, key = q[:, t].unsqueeze(-1), k[:, t].unsqueeze(-1)  # [B, H, K, 1]
         state = state * gate.decay[:, t].exp()[..., None, None]
-        error = (v[:, t].unsqueeze(-2) - key @ state) * gate.write[:, t][..., None, None]
-        state = state + key.transpose(-1, -2) * error
-        outputs.append(q[:, t].unsqueeze(-2) @ state)  # [B, H, 1, V]
-    return torch.cat(outputs, dim=-2).transpose(1, 2), state
+        error = (v[:, t] - (key * state).sum(-2)) * gate.write[:, t].unsqueeze(-1)  # [B, H, V]
+        state = torch.addcmul(state, key, error.unsqueeze(-2))
+        outputs.append((query * state).sum(-2))
+    return torch.stack(outputs, dim=1), state
 
 
 def chunked(

@@ -1,7 +1,8 @@
 """Sparse mixture of experts with a shared expert (Qwen3.5's feed-forward).
 
 Letters: N tokens (batch and time flattened), D width, I inner width, E experts, k chosen experts.
-The router's softmax is over all experts in fp32, the k best are renormalised to sum to one.
+The weights are a softmax in fp32 over the logits of the k best experts: the same as a softmax over
+all experts, of which the k best are made to sum to one.
 Two ways to run the chosen experts, held equal by a test: `each` (a few tokens: only the chosen
 weights are touched) and `together` (many tokens: sorted by expert, one batched product).
 """
@@ -41,8 +42,8 @@ class Router(nn.Module):
 
     def forward(self, x: Float[Tensor, "tokens width"]) -> Routing:
         logits = F.linear(x, self.weight).float()
-        weights, experts = logits.softmax(-1).topk(self.chosen, dim=-1)
-        return Routing(experts, (weights / weights.sum(-1, keepdim=True)).to(x.dtype), logits)
+        best, experts = logits.topk(self.chosen, dim=-1)
+        return Routing(experts, best.softmax(-1).to(x.dtype), logits)
 
 
 class Mlp(nn.Module):
@@ -74,11 +75,11 @@ class Experts(nn.Module):
         """The plain form: every token visits its experts one by one."""
         rows = []
         for token, chosen in enumerate(routing.experts.tolist()):
-            row = 0
-            for rank, expert in enumerate(chosen):
-                gate, up = F.linear(x[token], self.gate_up[expert]).chunk(2, dim=-1)
-                y = F.linear(F.silu(gate) * up, self.down[expert])
-                row = row + y * routing.weights[token, rank]
+            row = None
+            for expert, weight in zip(chosen, routing.weights[token].unbind(), strict=True):
+                gate, up = F.linear(x[token], self.gate_up[expert]).chunk(2)
+                y = F.linear(F.silu(gate) * up * weight, self.down[expert])
+                row = y if row is None else row + y
             rows.append(row)
         return torch.stack(rows)
 

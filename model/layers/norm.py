@@ -18,8 +18,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
-        y = F.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
-        return y.to(x.dtype)
+        y = torch.rms_norm(x.float(), self.weight.shape, None, self.eps)
+        return torch.addcmul(y, y, self.weight.float()).to(x.dtype)
 
 
 def unit(x: Float[Tensor, "... width"], eps: float = 1e-6) -> Float[Tensor, "... width"]:
@@ -38,5 +38,5 @@ class GatedRMSNorm(nn.Module):
     def forward(
         self, x: Float[Tensor, "... width"], gate: Float[Tensor, "... width"]
     ) -> Float[Tensor, "... width"]:
-        y = F.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
+        y = torch.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
         return (y * F.silu(gate.float())).to(gate.dtype)

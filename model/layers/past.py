@@ -61,7 +61,7 @@ class KeyValues:
 class DeltaPast(NamedTuple):
     """Gated DeltaNet's memory: constant in size, whatever the length."""
 
-    conv: Tensor  # f[B, channels, kernel - 1]: the last inputs of the short convolution
+    conv: Tensor  # f32[B, kernel - 1, channels]: the last inputs of the short convolution
     state: Tensor  # f32[B, value heads, key size, value size]
 
 
