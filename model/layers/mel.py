@@ -17,6 +17,7 @@ from functools import cache
 
 import librosa
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -42,6 +43,8 @@ class LogMel(nn.Module):
         super().__init__()
         self.config = config
         window = torch.hann_window(config.window)
+        # zeros in front, so that a frame is as long as its transform: padding it would be a copy
+        window = F.pad(window, (config.fft - config.window, 0))
         filters = librosa.filters.mel(
             sr=config.rate, n_fft=config.fft, n_mels=config.bands, norm=None
         )
@@ -55,14 +58,14 @@ class LogMel(nn.Module):
     ) -> tuple[Float[Tensor, "batch bands frames"], Float[Tensor, "batch rest"]]:
         config = self.config
         if past is None:
-            past = wave.new_zeros(wave.shape[0], config.window - config.hop)
+            past = wave.new_zeros(wave.shape[0], config.fft - config.hop)
         wave = torch.cat([past, wave], dim=1)
-        count = max(0, (wave.shape[1] - config.window) // config.hop + 1)
+        count = max(0, (wave.shape[1] - config.fft) // config.hop + 1)
         rest = wave[:, count * config.hop :]
         if not count:
             return wave.new_zeros(wave.shape[0], config.bands, 0), rest
-        frames = wave.unfold(1, config.window, config.hop) * self.window
-        bins = torch.fft.rfft(frames, n=config.fft)
+        frames = wave.unfold(1, config.fft, config.hop) * self.window
+        bins = torch.fft.rfft(frames)
         power = (bins.real.square() + bins.imag.square()) @ self.filters.T  # [B, F, M]
         return (power.clamp(min=config.floor).log10() / 2 + 1.5).transpose(1, 2), rest
 

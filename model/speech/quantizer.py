@@ -40,14 +40,19 @@ class Quantizer(nn.Module):
         self.register_buffer("counts", torch.zeros(codebooks, entries))  # 0: never seen a batch
 
     def embed(
-        self, codes: Int64[Tensor, "batch books frames"]
+        self,
+        codes: Int64[Tensor, "batch books frames"],
+        keep: Int64[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch frames dim"]:
-        """The sum of the entries of the codebooks given: all, or the first few."""
+        """The sum of the entries of the codebooks given: all, or the first few (of each item)."""
         books = codes.shape[1]
         if not 1 <= books <= len(self.codebooks):
             raise ValueError(f"{books} codebooks given; expected 1 to {len(self.codebooks)}")
         which = torch.arange(books, device=codes.device)[:, None]
-        return self.codebooks[which, codes].sum(dim=1)
+        entries = self.codebooks[which, codes]  # [B, K, S, D]
+        if keep is not None:
+            entries = entries * (which < keep[:, None, None])[..., None]
+        return entries.sum(dim=1)
 
     def encode(
         self, latents: Float[Tensor, "batch frames dim"]

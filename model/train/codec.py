@@ -1,6 +1,7 @@
 """The codec stage: waveforms in, the same waveforms out, and codebook 0 taught what is being said.
 
     train_codec("datasets", Run(out=Path("runs/codec"), minutes=40))
+    train_renderer("datasets", Run(out=Path("runs/render"), minutes=40), start="runs/codec/...")
     codec = load_codec("runs/codec/last.safetensors")
     tokenise(Store().spoken("train"), codec, Path("runs/codes/train.npz"), copies=3)
 
@@ -15,7 +16,7 @@ Left out: adversarial training.
 Letters: B batch, N samples, S frames of 80 ms, K codebooks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +24,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
+from joblib import Parallel, delayed
 from librosa.filters import mel as mel_filters
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from model.data.phones import PHONES, frames
-from model.data.store import Clips, Spoken, Store
+from model.data.store import Clips, Store
 from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
 from model.speech.quantizer import Quantized
@@ -65,12 +67,44 @@ def train_codec(
     torch.manual_seed(run.seed)
     codec, teacher = Codec(config), Teacher(config.renderer.latent)
     spectra = MultiScale()
+    return _train(
+        {"codec": codec, "teacher": teacher},
+        lambda batch: codec_loss(codec, teacher, spectra, batch, stage),
+        root,
+        run,
+        stage,
+    )
+
+
+def train_renderer(
+    root: str | Path,
+    run: Run,
+    start: str | Path,
+    stage: CodecStage | None = None,
+    config: CodecConfig | None = None,
+) -> Result:
+    """Go on with the renderer alone: encoder and codebooks of `start` stay, so codes keep their
+    meaning, and a Talker can be trained on them at the same time."""
+    stage = stage or CodecStage()
+    codec = load_codec(start, config)
+    codec.renderer.requires_grad_(True)
+    spectra = MultiScale()
+    return _train(
+        {"codec": codec},
+        lambda batch: renderer_loss(codec, spectra, batch, stage),
+        root,
+        run,
+        stage,
+    )
+
+
+def _train(modules: dict[str, nn.Module], loss, root: str | Path, run: Run, stage: CodecStage):
     store = Store(root)
     pool = Pool(store.spoken("train"), stage)
     held = Pool(store.spoken("valid"), stage, most=200)
     return train(
-        {"codec": codec, "teacher": teacher},
-        lambda batch: codec_loss(codec, teacher, spectra, batch, stage),
+        modules,
+        loss,
         lambda step: pool.batch(np.random.default_rng([run.seed, step])),
         run,
         Recipe(lr=stage.lr),
@@ -96,7 +130,7 @@ def load_codec(checkpoint: str | Path, config: CodecConfig | None = None) -> Cod
 class Pool:
     """Clips in memory as 16-bit samples, and their phones every 5 ms."""
 
-    def __init__(self, clips: Sequence[Spoken], stage: CodecStage, most: int | None = None):
+    def __init__(self, clips: Clips, stage: CodecStage, most: int | None = None):
         self.stage = stage
         self.waves: list[np.ndarray] = []
         self.phones: list[np.ndarray] = []
@@ -107,7 +141,9 @@ class Pool:
             clip = clips[i]
             self.waves.append((clip.samples * 32767).astype(np.int16))
             ticks = -(-len(clip.samples) // TICK)
-            self.phones.append(frames(clip.phones, clip.units, TICK_MS, ticks).astype(np.int8))
+            self.phones.append(
+                frames(clip.phones, clip.units, float(TICK_MS), ticks).astype(np.int8)
+            )
             named.append(clip.voice in NAMED)
             lengths.append(len(clip.samples))
         if not self.waves:
@@ -176,37 +212,50 @@ def codec_loss(
     keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
     quantized: Quantized = codec.quantizer(latents, keep)
     rebuilt = codec.renderer.render(quantized.vectors)[0]
-    # the first 30 ms fade in (they have fewer windows): not judged
-    mel, convergence = spectra.train(codec.training)(
-        rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD]
-    )
-    shape = F.l1_loss(rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD])
+    sound, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
     logits = teacher(quantized.first).float()
     known = phones >= 0
     named = F.cross_entropy(
         logits.flatten(0, 1), phones.flatten(), ignore_index=-1, reduction="sum"
     )
     named = named / known.sum().clamp(min=1)
-    total = (
-        mel
-        + stage.convergence * convergence
-        + stage.wave * shape
-        + stage.commitment * quantized.commitment
-        + stage.phones * named
-    )
+    total = sound + stage.commitment * quantized.commitment + stage.phones * named
     with torch.no_grad():
         heard = known & (phones > 0)
         right = ((logits.argmax(-1) == phones) & heard).sum() / heard.sum().clamp(min=1)
         size = latents.float().square().mean().sqrt()
-    return total, {
-        "mel": mel,
-        "convergence": convergence,
-        "wave": shape,
+    return total, metrics | {
         "commitment": quantized.commitment,
         "phones": named,
         "phones_right": right,  # of the sounds, silence not counted
         "latent_size": size,
     }
+
+
+def renderer_loss(
+    codec: Codec, spectra: "MultiScale", batch: Mapping[str, Tensor], stage: CodecStage
+) -> tuple[Tensor, dict[str, Tensor]]:
+    wave = batch["wave"]
+    with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
+        codes = codec.quantizer.encode(codec.encoder(wave[:, AHEAD:])[0])
+        keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
+        vectors = codec.quantizer.embed(codes, keep)
+    rebuilt = codec.renderer.render(vectors)[0]
+    return sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
+
+
+def sound_loss(
+    rebuilt: Float[Tensor, "batch samples"],
+    wave: Float[Tensor, "batch longer"],
+    spectra: "MultiScale",
+    stage: CodecStage,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """How a crop was rebuilt; its first 30 ms fade in (they have fewer windows): not judged."""
+    made, true = rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD]
+    mel, convergence = spectra(made, true)
+    shape = F.l1_loss(made, true)
+    total = mel + stage.convergence * convergence + stage.wave * shape
+    return total, {"mel": mel, "convergence": convergence, "wave": shape}
 
 
 def draw_keep(items: int, everything: float) -> Int64[Tensor, " items"]:
@@ -277,52 +326,82 @@ class Power(torch.autograd.Function):
 
 # --- codes for the Talker ------------------------------------------------------------------------
 
+BLOCK = 512  # clips a worker takes at once
+
 
 def tokenise(
-    clips: Clips, codec: Codec, out: Path, copies: int = 3, seed: int = 0, batch: int = 16
+    clips: Clips,
+    codec: Codec,
+    out: Path,
+    copies: int = 3,
+    voices: Collection[str] | None = None,
+    seed: int = 0,
+    jobs: int = 1,
 ) -> None:
-    """Write the codes of all clips: every copy but the first begins up to 80 ms later, a bit louder
-    or softer, so that a Talker cannot learn the exact codes of a sentence by heart.
+    """Write the codes of all clips, or of those of some voices, several times over: every copy but
+    the first begins up to 80 ms later and a bit louder or softer, so that a Talker cannot learn the
+    exact codes of a sentence by heart.
 
     `out` is an .npz: ids [n], copy u8[m], clip i32[m] (row of ids), lead i32[m] (samples of silence
     put in front), start i64[m + 1] and codes u16[total, K]: item i is codes[start[i]:start[i + 1]].
     """
-    ids, seconds = clips.ids, clips.column("seconds")
-    order = np.argsort(
-        seconds
-    )  # like lengths together; neighbours are no longer neighbours on disk
-    draw = np.random.default_rng(seed)
-    leads = draw.integers(0, FRAME, (copies, len(ids)))
-    gains = 10 ** draw.uniform(-0.3, 0.15, (copies, len(ids)))
-    leads[0], gains[0] = 0, 1.0
-    waves = [(clip.samples * 32767).astype(np.int16) for clip in clips]
-    done: dict[tuple[int, int], np.ndarray] = {}
-    bar = tqdm(total=copies * len(ids), desc=out.name, mininterval=5)
-    for begin in range(0, len(order), batch):
-        chosen = order[begin : begin + batch]
-        for copy in range(copies):
-            items = []
-            for i in chosen:
-                wave = waves[i].astype(np.float32) / 32767
-                gain = min(gains[copy, i], 0.99 / max(0.01, float(np.abs(wave).max(initial=0))))
-                items.append(np.pad(wave * max(gain, 0.0), (int(leads[copy, i]), 0)))
-            longest = max(map(len, items))
-            padded = np.stack([np.pad(item, (0, longest - len(item))) for item in items])
-            with torch.inference_mode():
-                codes = codec.encode(torch.from_numpy(padded)).numpy()
-            for i, item, code in zip(chosen, items, codes, strict=True):
-                done[copy, int(i)] = code[:, : -(-len(item) // FRAME)].T.astype(np.uint16)
-            bar.update(len(chosen))
-    keys = sorted(done)
+    chosen = [
+        i for i, voice in enumerate(clips.column("voice")) if voices is None or voice in voices
+    ]
+    if not chosen:
+        raise ValueError("there are no clips to write the codes of")
+    blocks = [chosen[begin : begin + BLOCK] for begin in range(0, len(chosen), BLOCK)]
+    made = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_codes)(clips.shards, block, codec, copies, seed) for block in blocks
+    )
+    by_copy: list[list[tuple[int, int, np.ndarray]]] = [[] for _ in range(copies)]
+    for items in tqdm(made, total=len(blocks), desc=f"codes of {out.stem}", mininterval=5):
+        for copy, lead, i, codes in items:
+            by_copy[copy].append((lead, i, codes))
+    items = [item for copy in by_copy for item in sorted(copy, key=lambda item: item[1])]
+    row = {i: number for number, i in enumerate(chosen)}
     part = out.with_suffix(".part.npz")
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        part,
-        ids=np.asarray(ids),
-        copy=np.asarray([copy for copy, _ in keys], np.uint8),
-        clip=np.asarray([clip for _, clip in keys], np.int32),
-        lead=np.asarray([leads[key] for key in keys], np.int32),
-        start=np.cumsum([0, *(len(done[key]) for key in keys)]),
-        codes=np.concatenate([done[key] for key in keys]),
-    )
-    part.replace(out)
+    try:
+        np.savez_compressed(
+            part,
+            ids=np.asarray([clips.ids[i] for i in chosen]),
+            copy=np.repeat(np.arange(copies, dtype=np.uint8), len(chosen)),
+            clip=np.asarray([row[i] for _, i, _ in items], np.int32),
+            lead=np.asarray([lead for lead, _, _ in items], np.int32),
+            start=np.cumsum([0, *(len(codes) for _, _, codes in items)]),
+            codes=np.concatenate([codes for _, _, codes in items]),
+        )
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _codes(
+    shards: list[Path], block: list[int], codec: Codec, copies: int, seed: int, batch: int = 16
+) -> list[tuple[int, int, int, np.ndarray]]:
+    """(copy, lead, clip, u16[S, K]) for each copy of each clip of a block."""
+    torch.set_num_threads(1)
+    clips = Clips(shards)
+    waves = sorted(((i, clips[i].samples) for i in block), key=lambda item: len(item[1]))
+    made = []
+    for begin in range(0, len(waves), batch):
+        for copy in range(copies):
+            items = []
+            for i, wave in waves[begin : begin + batch]:
+                draw = np.random.default_rng([seed, copy, i])
+                lead, gain = int(draw.integers(FRAME)), 10 ** draw.uniform(-0.3, 0.15)
+                if copy == 0:
+                    lead, gain = 0, 1.0
+                gain = min(gain, 0.99 / max(0.01, float(np.abs(wave).max(initial=0))))
+                items.append((lead, i, np.pad(wave * np.float32(gain), (lead, 0))))
+            padded = np.zeros((len(items), max(len(item[2]) for item in items)), np.float32)
+            for row, (_, _, wave) in zip(padded, items, strict=True):
+                row[: len(wave)] = wave
+            with torch.inference_mode():
+                codes = codec.encode(torch.from_numpy(padded)).numpy().astype(np.uint16)
+            made += [
+                (copy, lead, i, code[:, : -(-len(wave) // FRAME)].T)
+                for (lead, i, wave), code in zip(items, codes, strict=True)
+            ]
+    return made
