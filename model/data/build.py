@@ -1,11 +1,12 @@
-"""Make the data of a preset: plan every clip, then speak them shard by shard on all processes given.
+"""Make the data of a preset: plan every clip, then speak them shard by shard.
 
-    sentences + turns --plan--> shards of clips in order of use --make--> datasets/spoken, datasets/turns
+    sentences + turns --plan--> shards of clips in order of use --make--> datasets/{spoken,turns}
 
-The plan depends on the seed alone. `hours` only says how far to go, so a longer build continues a shorter
-one, and every beginning is a fair sample of the whole: sentences in the named voices and in random
-speakers, spoken questions, spoken answers. A shard appears whole or not at all; what is there is
-skipped, a damaged one is made again. At the end `manifest.json` lists each shard with its hash.
+The plan depends on the seed alone. `hours` only says how far to go, so a longer build continues a
+shorter one. At any point of its first 26 hours there is a fair sample of the whole: sentences in
+the named voices and by random speakers, spoken questions, spoken answers; 30 hours hold all questions
+and answers. A shard appears whole or not at all; what is there is skipped, a damaged one is made
+again. At the end `manifest.json` lists each shard with its hash.
 
 Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
 the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.
@@ -34,9 +35,15 @@ WEIGHTS = {"heart": 0.40, "male": 0.20, "alto": 0.15, "child": 0.15, "deep": 0.1
 WARPED = 0.35  # share of the sentences that a random speaker says as well
 QUESTIONS = 9000  # turns whose question is spoken
 ANSWERS = 6000  # of these: turns whose answer is spoken too
+KOKORO_VOICES = (
+    ("af_alloy", "af_aoede", "af_heart", "af_jessica", "af_kore", "af_nicole", "af_nova")
+    + ("af_river", "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_liam", "am_michael")
+    + ("am_onyx", "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_lily", "bm_daniel")
+    + ("bm_george", "bm_lewis")
+)
 KOKORO_TRAIN = 25  # clips a voice
 KOKORO_TEST = 30
-KOKORO_AFTER = 0.62  # of the bulk: they are slow, and the bulk matters more
+SAMPLE = 0.626  # of the bulk; then Kokoro, which is slow, then what questions and answers are left
 OPEN_TEST, WORDS_TEST, OPEN_VALID, WORDS_VALID = 300, 100, 220, 60
 
 
@@ -117,10 +124,14 @@ def plan(seed: int = 0, size: int = 500) -> Plan:
         spoken[name] += [clip(s.text, s.source, voices[i % 5]) for i, s in enumerate(chosen)]
     for clips in spoken.values():
         rng.shuffle(clips)
+    late = round(SAMPLE * len(spoken["train"]) / size)
+    rest = spoken["train"][late * size :]
+    spoken["train"][late * size :] = sorted(
+        rest, key=lambda c: c.source not in ("question", "answer")
+    )
     parts = {name: _shards(name, clips, size) for name, clips in spoken.items()}
     unseen, various = _kokoro(of, rng, size)
     bulk = parts["train"]
-    late = round(KOKORO_AFTER * len(bulk))
     early = bulk[:1] + parts["test"] + parts["valid"] + bulk[1:6] + unseen + bulk[6:late]
     return Plan(early + various + bulk[late:], asked)
 
@@ -138,9 +149,7 @@ def first_hours(shards: Sequence[Shard], hours: float) -> list[Shard]:
     return list(shards[: int(np.searchsorted(seconds, hours * 3600)) + 1])
 
 
-def make(
-    plan: Plan, root: str | Path, kokoro: str | Path | None = None, jobs: int = 2
-) -> Built:
+def make(plan: Plan, root: str | Path, kokoro: str | Path | None = None, jobs: int = 2) -> Built:
     """Speak and store the shards of a plan that are not there yet."""
     from joblib import Parallel, delayed
 
@@ -153,7 +162,8 @@ def make(
     with tqdm(total=sum(len(s.clips) for s in plan.shards), unit="clip", desc="speech") as bar:
         bar.update(bar.total - sum(len(s.clips) for s in missing))
         tasks = (delayed(speak)(shard, folder, kokoro) for shard in missing)
-        for count in Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)(tasks):
+        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs)
+        for count in parallel(tasks):
             bar.update(count)
     return _manifest(plan.shards, folder)
 
@@ -197,7 +207,7 @@ def _named(rng: np.random.Generator) -> Voice:
 def _voiced(
     asked: list[Turn], questions: int, answers: int, rng: np.random.Generator
 ) -> tuple[list[Turn], list[Clip]]:
-    """Give the first turns a spoken question (half named voices, half random) and a spoken answer."""
+    """Let the first turns be asked aloud, by named and by random voices, and answered aloud."""
     clips: dict[str, Clip] = {}
     voiced: list[Turn] = []
     aloud = 0
@@ -231,26 +241,20 @@ def _shards(name: str, clips: list[Clip], size: int, first: int = 0) -> list[Sha
 def _kokoro(
     of: dict[str, list[Sentence]], rng: np.random.Generator, size: int
 ) -> tuple[list[Shard], list[Shard]]:
-    """Test clips of the four unseen voices; training clips of the others. Small shards: it is slow."""
+    """Test clips of the unseen voices; training clips of the others. Small shards: it is slow."""
     size = max(1, size // 10)
     open_ = {name: [s for s in of[name] if s.source != "words"] for name in of}
+    names = UNSEEN * KOKORO_TEST
     unseen = [
         clip(s.text, "kokoro-unseen", Voice(name))
-        for s, name in zip(_pick(open_["test"], 4 * KOKORO_TEST, rng), UNSEEN * KOKORO_TEST, strict=True)
+        for s, name in zip(_pick(open_["test"], len(names), rng), names, strict=True)
     ]
-    n = KOKORO_TRAIN * len(KOKORO_VOICES)
+    names = KOKORO_VOICES * KOKORO_TRAIN
     various = [
         clip(s.text, "kokoro", Voice(name, speed=round(float(rng.uniform(0.9, 1.15)), 2)))
-        for s, name in zip(_pick(open_["train"], n, rng), KOKORO_VOICES * KOKORO_TRAIN, strict=True)
+        for s, name in zip(_pick(open_["train"], len(names), rng), names, strict=True)
     ]
     return _shards("test", unseen, size, first=900), _shards("train", various, size, first=900)
-
-
-KOKORO_VOICES = tuple(
-    "af_alloy af_aoede af_heart af_jessica af_kore af_nicole af_nova af_river af_sarah af_sky am_adam "
-    "am_echo am_eric am_liam am_michael am_onyx am_puck am_santa bf_alice bf_emma bf_lily bm_daniel "
-    "bm_george bm_lewis".split()
-)
 
 
 def _needs_kokoro(shard: Shard) -> bool:
