@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import judges
@@ -35,6 +35,7 @@ SAME = [
     ("nine minus four", "9 - 4"),
     ("three point one four", "3.14"),
     ("five dollars", "$5"),
+    ("sixty six dollars and eighty cents", "$66.80"),
     ("fifty per cent", "50%"),
     ("zero five oh two", "0502"),
     ("to-morrow", "tomorrow"),
@@ -95,6 +96,7 @@ def test_counts_of_what_went_wrong():
 word = st.sampled_from(["a", "b", "c", "ab", "bc", "abc"])
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(word, max_size=8), st.lists(word, max_size=8))
 def test_an_alignment_uses_every_word_once(meant, heard):
     steps = align(meant, heard)
@@ -125,6 +127,9 @@ def test_the_key_of_an_answer():
     assert contains("blue|azure", "The sky is azure!") and not contains("blue", "blueberry")
     assert contains("1 2 3 4 5", "One, two, three, four, five.")
     assert not contains("", "anything")
+    assert contains("2", "A bird has to legs.", by_ear=True)
+    assert not contains("2", "A bird has to legs.")
+    assert not contains("2", "A bird has too many legs, three.", by_ear=True)
 
 
 def test_a_wave_must_be_sound():

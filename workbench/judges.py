@@ -103,6 +103,8 @@ SIGNS = (
     ("\u00f7", "divided by"),
 )
 SHORT = (("'m", "am"), ("'re", "are"), ("'ve", "have"), ("'ll", "will"), ("'d", "would"))
+SOUNDS_LIKE = {"to": "two", "too": "two", "for": "four", "won": "one", "ate": "eight"}
+SOUNDS_LIKE |= {"know": "no", "read": "red", "blew": "blue", "sea": "see", "write": "right"}
 IS = "it|he|she|that|this|what|who|where|there|here|how|when|why|everything|everyone|one"
 
 
@@ -152,6 +154,7 @@ def _tokens(text: str) -> list[str]:
     text = re.sub(r"(\d)\s*([ap])\.?\s?m\b\.?", r"\1 \2 m", text)
     text = re.sub(r"(?<=\d)\s+[-\u2013\u2212]\s+(?=\d)|\u2212", " minus ", text)
     text = re.sub(r"(?<=\d)\s*[x\u00d7*]\s*(?=\d)", " times ", text)
+    text = re.sub(r"\$\s*(\d+)\.0?(\d+)\b", r"\1 dollars and \2 cents", text)
     text = re.sub(r"(?<=\d)\s*\.\s*(?=\d)", " point ", text)
     text = re.sub(r"\$\s*(\d+)", lambda m: f"{m[1]} dollar{'s' * (m[1] != '1')}", text)
     for sign, said in SIGNS:
@@ -347,12 +350,15 @@ def _doubled(ear: Sequence[str], at: int, longest: int = 4) -> bool:
     return False
 
 
-def contains(key: str, answer: str) -> bool:
+def contains(key: str, answer: str, by_ear: bool = False) -> bool:
     """Is the answer's key in it? Alternatives are parted by "|".
 
     A number must be the *last* number of the answer ("four minus two is three" does not answer
-    "2"), yes or no must be the first of its kind, anything else must occur word for word.
+    "2"), yes or no must be the first of its kind, anything else must occur word for word. `by_ear`:
+    the answer is a transcript, in which "for" may stand for four.
     """
+    if by_ear and not contains(key, answer):
+        answer = " ".join(SOUNDS_LIKE.get(word, word) for word in words(answer))
     said = units(answer)
     for option in key.split("|"):
         want = units(option)
