@@ -1,4 +1,4 @@
-"""Building: a plan by the seed alone, shards that appear whole, work that goes on where it stopped."""
+"""Building: a plan by the seed alone, whole shards, work that goes on where it stopped."""
 
 import hashlib
 import json
@@ -53,8 +53,9 @@ def test_another_recipe_is_refused(tmp_path):
 
 
 def test_more_hours_continue_fewer():
-    shards = [Shard(f"train-{i:05d}", (clip("word " * 15, "words", NAMED["heart"]),)) for i in range(9)]
-    assert [len(first_hours(shards, hours)) for hours in (1e-6, 1e-3, 1)] == [1, 1, 9]
+    said = clip("word " * 15, "words", NAMED["heart"])
+    shards = [Shard(f"train-{i:05d}", (said,)) for i in range(9)]
+    assert [len(first_hours(shards, hours)) for hours in (1e-6, 1e-3, 1.0)] == [1, 1, 9]
     assert first_hours(shards, 0.004) == shards[: len(first_hours(shards, 0.004))]
 
 
@@ -62,7 +63,7 @@ def test_a_callers_mistakes(tmp_path):
     with pytest.raises(ValueError, match="no data preset"):
         build("macro", root=tmp_path)
     with pytest.raises(ValueError, match="more than 0"):
-        build("micro", hours=0, root=tmp_path)
+        build("micro", hours=0.0, root=tmp_path)
 
 
 @pytest.mark.skipif(

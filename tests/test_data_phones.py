@@ -15,7 +15,8 @@ def test_the_list_is_closed_and_begins_with_silence():
 def test_every_symbol_of_the_voices_has_a_place():
     from hibari import Hibari
 
-    said = set("".join(Hibari(threads=1).phonemize("The quick brown fox jumps over a lazy dog's ear.")))
+    strings = Hibari(threads=1).phonemize("The quick brown fox jumps over a lazy dog's ear.")
+    said = set("".join(strings))
     unknown = {s for s in said if s.isalpha() and s not in PHONES and s not in "ˈˌː"}
     assert not unknown
 

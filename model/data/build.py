@@ -3,10 +3,10 @@
     sentences + turns --plan--> shards of clips in order of use --make--> datasets/{spoken,turns}
 
 The plan depends on the seed alone. `hours` only says how far to go, so a longer build continues a
-shorter one. At any point of its first 26 hours there is a fair sample of the whole: sentences in
-the named voices and by random speakers, spoken questions, spoken answers; 30 hours hold all questions
-and answers. A shard appears whole or not at all; what is there is skipped, a damaged one is made
-again. At the end `manifest.json` lists each shard with its hash.
+shorter one. The first 26 hours are at any point a fair sample of the whole: sentences in the named
+voices and by random speakers, spoken questions, spoken answers. 30 hours hold the audio of all
+turns. A shard appears whole or not at all; what is there is skipped, a damaged one is made again.
+At the end `manifest.json` lists each shard with its hash.
 
 Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
 the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.

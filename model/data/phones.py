@@ -4,8 +4,8 @@ The voices of `model.data.voices` come with timings: one duration for every symb
 string, in units of 25 ms. `PHONES` is the closed list of sounds a recogniser or a codebook may be
 asked to name; `frames` turns a clip's symbols and durations into one class a time step.
 
-Left out: stress. A stress mark is heard as the sound after it, a length mark or tone as the one before;
-punctuation, spaces and the pads at both ends are silence, class 0.
+Left out: stress. A stress mark is heard as the sound after it, a length mark or tone as the one
+before it; punctuation, spaces and the pads at both ends are silence, class 0.
 
     frames(clip.phones, clip.units, step_ms=80, n=31)  # one class for each 80 ms of speech
 """
@@ -18,9 +18,11 @@ from jaxtyping import Int64
 UNIT_MS = 25  # a duration of 1 lasts so long
 SILENCE = "_"
 
-# The base letters of the Kokoro alphabet; A I O Q W Y are the diphthongs of English, S T small ones.
-PHONES: tuple[str, ...] = (SILENCE, *"ʣʥʦʨᵝꭧAIOQSTWYᵊabcdefhijklmnopqrstuvwxyzɑɐɒæβɔɕçɖðʤəɚɛɜɟɡɥɨɪʝɯɰŋɳ") + tuple(
-    "ɲɴøɸθœɹɾɻʁɽʂʃʈʧʊʋʌɣɤχʎʒʔᵻ"
+# The base letters of the Kokoro alphabet; A I O Q W Y are the diphthongs of English.
+PHONES: tuple[str, ...] = (
+    SILENCE,
+    *"ʣʥʦʨᵝꭧAIOQSTWYᵊabcdefhijklmnopqrstuvwxyzɑɐɒæβɔɕçɖðʤəɚɛɜɟɡɥɨɪʝɯɰŋɳ",
+    *"ɲɴøɸθœɹɾɻʁɽʂʃʈʧʊʋʌɣɤχʎʒʔᵻ",
 )
 BEFORE = frozenset("ˈˌ")  # marks that belong to the sound after them
 AFTER = frozenset("ː\u0303ʰʲ↓→↗↘")  # marks that belong to the sound before them (U+0303: nasal)
@@ -29,7 +31,7 @@ _CLASS = {phone: number for number, phone in enumerate(PHONES)}
 
 
 def classes(phones: Sequence[str]) -> list[int]:
-    """The class of every symbol, marks included: each takes the class of the sound it belongs to."""
+    """The class of every symbol; a mark takes the class of the sound it belongs to."""
     found = [_CLASS.get(phone, 0) for phone in phones]
     for i in range(len(phones) - 2, -1, -1):
         if phones[i] in BEFORE:

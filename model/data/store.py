@@ -1,10 +1,10 @@
 """What was built, on disk: clips of speech with text and timings, and turns of question and answer.
 
     datasets/spoken/{train,valid,test}-00000.parquet ...   some hundred clips each, FLAC inside
-    datasets/turns/{train,valid,test}.parquet              text; the audio is named by the id of a clip
+    datasets/turns/{train,valid,test}.parquet              text; audio is named by the id of a clip
 
 Shards are written under a temporary name and renamed, so every shard one can see is whole, and what
-exists can be read while the rest is still being built; `Store.spoken` lists the shards anew each time.
+exists can be read while the rest is being built; `Store.spoken` lists the shards anew each time.
 A clip is decoded when asked for; of a shard only the rows around it are read.
 
 Left out: shuffling, batching, resampling, augmentation (`model.train.batch`), any cache of samples.
@@ -77,7 +77,7 @@ TURNS = pyarrow.schema([(field.name, pyarrow.string()) for field in fields(Turn)
 
 
 class Clips:
-    """The clips of one split that exist now. `clips[i]` decodes one; `column` reads without decoding."""
+    """The clips of a split that exist now. `clips[i]` decodes one; `column` decodes nothing."""
 
     def __init__(self, shards: list[Path]):
         self.shards = shards
@@ -147,7 +147,7 @@ class Store:
         return Clips(sorted((self.root / "spoken").glob(f"{_split(split)}-*.parquet")))
 
     def turns(self, split: str) -> list[Turn]:
-        """The turns of a split. Their audio may not be built yet: look into `spoken(split).index`."""
+        """The turns of a split. Is their audio built yet? Look into `spoken(split).index`."""
         path = self.root / "turns" / f"{_split(split)}.parquet"
         if not path.exists():
             raise ValueError(f"{path} is not there; `omni data build micro` makes it")

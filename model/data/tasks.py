@@ -1,11 +1,11 @@
-"""Questions with known answers: arithmetic to twenty, calendar, opposites, colours, counts, yes or no.
+"""Questions with known answers: arithmetic to twenty, calendar, opposites, colours, counts, yes/no.
 
-A task is a list of facts (values for the slots of a question, the answer, the key word of the answer)
-and two lists of phrasings. Training sees the first list. Test asks with phrasings never seen, and
-where facts are *combinations* (operands, a thing and a colour, a child and its apples) also about
-combinations never seen. Commuted sums count as two combinations: three plus four may be trained
-where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are in
-training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
+A task is a list of facts (values for the slots of a question, the answer, the key word of the
+answer) and two lists of phrasings. Training sees the first. Test asks with phrasings never seen,
+and where facts are *combinations* (operands, a thing and a colour, a child and its apples) also
+about combinations never seen. Commuted sums count as two combinations: three plus four may be
+trained where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are
+in training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
 
 An answer is judged by its `key`: `right("is twelve", "Seven plus 5 is 12.")`.
 
@@ -148,14 +148,16 @@ def _calendar() -> Iterator[Fact]:
         yield Fact(told, f"{number(n)} {part}", slots, "long")
 
 
-OPPOSITES = """hot cold|big small|high low|fast slow|old new|open closed|full empty|hard soft|wet dry
-light dark|good bad|happy sad|long short|wide narrow|thick thin|strong weak|rich poor|loud quiet
-clean dirty|early late|near far|up down|left right|in out|over under|first last|front back|day night
-black white|true false|yes no|begin end|buy sell|come go|give take|push pull|win lose|love hate
-laugh cry|start stop|remember forget|inside outside|above below|before after|always never|more less
-heavy light|sweet sour|young old|tall short|deep shallow|smooth rough|sharp dull|easy difficult
-alive dead|awake asleep|right wrong|safe dangerous|cheap expensive|brave afraid|summer winter
-north south|east west|top bottom|arrive leave|question answer|friend enemy|rise fall"""
+OPPOSITES = """hot cold|big small|high low|fast slow|old new|open closed|full empty|hard soft
+wet dry|light dark|good bad|happy sad|long short|wide narrow|thick thin|strong weak
+rich poor|loud quiet|clean dirty|early late|near far|up down|left right|in out
+over under|first last|front back|day night|black white|true false|yes no|begin end
+buy sell|come go|give take|push pull|win lose|love hate|laugh cry|start stop
+remember forget|inside outside|above below|before after|always never|more less
+heavy light|sweet sour|young old|tall short|deep shallow|smooth rough|sharp dull
+easy difficult|alive dead|awake asleep|right wrong|safe dangerous|cheap expensive
+brave afraid|summer winter|north south|east west|top bottom|arrive leave
+question answer|friend enemy|rise fall"""
 
 COLORS = """yellow: banana, lemon, *corn, *butter, the sun, sunflower
 red: tomato, cherry, strawberry, *blood, fire engine, ruby
@@ -168,7 +170,6 @@ brown: *chocolate, *coffee, *mud, potato, *toast
 pink: pig, flamingo
 gray: elephant, mouse, dolphin, *concrete
 purple: eggplant, plum"""
-THE_COLORS = "yellow red green blue white black orange brown pink gray purple".split()
 
 PARTS = """four legs: dog, cat, horse, cow, table, chair, sheep, lion, elephant
 two legs: bird, duck, chicken, person
@@ -198,7 +199,8 @@ two sleeves: shirt
 six strings: guitar
 four strings: violin"""
 
-KINDS = """animal: dog, cat, horse, cow, lion, tiger, elephant, rabbit, mouse, pig, sheep, goat, bear, wolf, monkey
+KINDS = """animal: dog, cat, horse, cow, lion, tiger, elephant, rabbit, mouse, pig, sheep, goat, \
+bear, wolf, monkey
 bird: eagle, duck, chicken, owl, robin, swan, parrot, penguin, pigeon
 fruit: apple, banana, orange, pear, lemon, cherry, grape, peach, plum, strawberry
 vegetable: carrot, potato, onion, cabbage, pea, cucumber, turnip
@@ -236,7 +238,7 @@ def _colors() -> Iterator[Fact]:
 
 def _is_color() -> Iterator[Fact]:
     for color, things in _table(COLORS):
-        others = [other for other in THE_COLORS if other != color]
+        others = [other for other, _ in _table(COLORS) if other != color]
         for thing in map(a, things):
             for n, other in enumerate(others[:7]):
                 slots = {"a": thing, "b": other}
@@ -271,128 +273,355 @@ def _is_kind() -> Iterator[Fact]:
                     yield Fact(f"no, {thing} is {a(kind)}", "no", {"a": thing, "b": a(other)})
 
 
-STORY_THINGS = "apples books eggs coins cards stamps cups flowers keys boxes pens shells".split()
+STORY_THINGS = "apples books eggs coins cards stamps cups flowers keys boxes pens shells"
 
 
 def _story() -> Iterator[Fact]:
-    for thing in STORY_THINGS:
+    for thing in STORY_THINGS.split():
         for x in range(2, 11):
             for y in range(1, 10):
                 slots = {"a": number(x), "b": number(y), "thing": thing}
-                yield Fact(f"you have {number(x + y)} {thing}", f"{number(x + y)} {thing}", slots, "get")
+                got = f"{number(x + y)} {thing}"
+                yield Fact(f"you have {got}", got, slots, "get")
                 if y < x - 1:
                     left = f"{number(x - y)} {thing}"
                     yield Fact(f"you have {left} left", left, slots, "lose")
 
 
-GREETINGS = {  # group: (answer, key, phrasings, unseen phrasings)
-    "hello": ("Hello, how can I help you?", "hello", "Hello.|Hi.|Hello there.|Hi there.|Hey.|Hello, Omni.", "Oh, hello.|Hi, Omni."),
-    "morning": ("Good morning!", "good morning", "Good morning.|Good morning to you.|Hello, good morning.", "A very good morning."),
-    "afternoon": ("Good afternoon!", "good afternoon", "Good afternoon.|Good afternoon to you.|Hello, good afternoon.", "A very good afternoon."),
-    "evening": ("Good evening!", "good evening", "Good evening.|Good evening to you.|Hello, good evening.", "A very good evening."),
-    "night": ("Good night, sleep well.", "good night", "Good night.|Good night, Omni.|I am going to bed, good night.", "Have a good night."),
-    "bye": ("Goodbye, see you soon.", "see you soon", "Goodbye.|Bye.|Bye bye.|See you later.|I have to go now.", "Goodbye, Omni.|Bye for now."),
-    "thanks": ("You are welcome.", "welcome", "Thank you.|Thanks.|Thank you very much.|Thanks a lot.|Many thanks.", "Thank you so much.|Oh, thanks."),
-    "how": ("I am fine, thank you.", "fine", "How are you?|How are you today?|How are you doing?|Hello, how are you?", "And how are you?|How are you this morning?"),
-    "who": ("I am a small model that can hear and speak.", "small model", "Who are you?|What are you?|Tell me who you are.|Please introduce yourself.", "So who are you?|Can you tell me who you are?"),
-    "can": ("I can listen, answer questions and speak.", "answer questions", "What can you do?|What do you know?|How can you help me?|What are you able to do?", "Tell me what you can do."),
-    "sorry": ("No problem.", "problem", "I am sorry.|Sorry.|Sorry about that.|Excuse me, sorry.", "I am very sorry."),
-    "hear": ("Yes, I can hear you.", "hear you", "Can you hear me?|Do you hear me?|Are you listening?|Is anybody there?", "Can you hear me now?"),
-}  # fmt: skip
+GREETINGS = {  # group: answer and key
+    "hello": ("Hello, how can I help you?", "hello"),
+    "morning": ("Good morning!", "good morning"),
+    "afternoon": ("Good afternoon!", "good afternoon"),
+    "evening": ("Good evening!", "good evening"),
+    "night": ("Good night, sleep well.", "good night"),
+    "bye": ("Goodbye, see you soon.", "see you soon"),
+    "thanks": ("You are welcome.", "welcome"),
+    "how": ("I am fine, thank you.", "fine"),
+    "who": ("I am a small model that can hear and speak.", "small model"),
+    "can": ("I can listen, answer questions and speak.", "answer questions"),
+    "sorry": ("No problem.", "problem"),
+    "hear": ("Yes, I can hear you.", "hear you"),
+}
 
 
-def _greet() -> Task:
-    told = [Fact(answer, key, ask=group) for group, (answer, key, _, _) in GREETINGS.items()]
-    meet = [
-        Fact(f"nice to meet you, {name}", "nice to meet you", {"a": name}, "name") for name in NAMES
-    ]
-    seen = {group: texts.split("|") for group, (_, _, texts, _) in GREETINGS.items()}
-    unseen = {group: texts.split("|") for group, (_, _, _, texts) in GREETINGS.items()}
-    seen["name"] = ["My name is {a}.", "I am {a}.", "Hello, I am {a}.", "Hi, my name is {a}."]
-    unseen["name"] = ["Good morning, my name is {a}.", "Hello, my name is {a}."]
-    return Task("greeting", 700, told * 4 + meet, seen, unseen)
+def _greetings() -> Iterator[Fact]:
+    for _ in range(4):  # as often as the many names
+        for group, (answer, key) in GREETINGS.items():
+            yield Fact(answer, key, ask=group)
+    for name in NAMES:
+        yield Fact(f"nice to meet you, {name}", "nice to meet you", {"a": name}, "name")
 
 
-def _asked(text: str) -> dict[str, list[str]]:
-    """Groups of phrasings: "group: one|two" a line; the group of a task that has only one is empty."""
-    rows = (line.partition(": ") for line in text.splitlines())
-    return {group.strip("-"): texts.split("|") for group, _, texts in rows}
+# How each task is asked: a line with its name (and a group of its facts), then the phrasings of
+# training and, behind a star, those of the test.
+ASKED = """
+plus
+  What is {a} plus {b}?
+  How much is {a} plus {b}?
+  Add {a} and {b}.
+  What is {a} and {b}?
+  What is the sum of {a} and {b}?
+  {a} plus {b} is what?
+  Tell me what {a} plus {b} is.
+  Please add {a} and {b}.
+  What do you get when you add {a} and {b}?
+  How much do {a} and {b} make?
+* Can you tell me what {a} plus {b} is?
+* What does {a} plus {b} make?
+* How much is {a} and {b}?
+minus
+  What is {a} minus {b}?
+  How much is {a} minus {b}?
+  Take {b} away from {a}.
+  {a} minus {b} is what?
+  Tell me what {a} minus {b} is.
+  What is left when you take {b} from {a}?
+  Please take {b} from {a}.
+  What do you get when you take {b} away from {a}?
+* Can you tell me what {a} minus {b} is?
+* What does {a} minus {b} make?
+* What is {b} taken away from {a}?
+compare: more
+  Which is more, {a} or {b}?
+  What is more, {a} or {b}?
+  Which number is bigger, {a} or {b}?
+  Tell me which is more, {a} or {b}.
+* Which one is more, {a} or {b}?
+* Of {a} and {b}, which is bigger?
+compare: less
+  Which is less, {a} or {b}?
+  What is less, {a} or {b}?
+  Which number is smaller, {a} or {b}?
+  Tell me which is less, {a} or {b}.
+* Which one is less, {a} or {b}?
+* Of {a} and {b}, which is smaller?
+compare: is
+  Is {a} more than {b}?
+  Is {a} bigger than {b}?
+  Tell me, is {a} more than {b}?
+  Would you say {a} is more than {b}?
+* Do you think {a} is more than {b}?
+* Is the number {a} bigger than {b}?
+next: after
+  What comes after {a}?
+  What number comes after {a}?
+  Which number follows {a}?
+  What is the number after {a}?
+  Tell me the number after {a}.
+* Which number comes after {a}?
+* Can you tell me what comes after {a}?
+next: before
+  What comes before {a}?
+  What number comes before {a}?
+  What is the number before {a}?
+  Tell me the number before {a}.
+* Which number comes before {a}?
+* Can you tell me what comes before {a}?
+count: up
+  Count from {a} to {b}.
+  Please count from {a} to {b}.
+  Count up from {a} to {b}.
+  Say the numbers from {a} to {b}.
+* Can you count from {a} to {b}?
+* Count for me from {a} to {b}.
+count: down
+  Count down from {a} to {b}.
+  Please count down from {a} to {b}.
+  Count backwards from {a} to {b}.
+* Can you count down from {a} to {b}?
+* Count down for me from {a} to {b}.
+calendar: after
+  What {kind} comes after {a}?
+  Which {kind} comes after {a}?
+  What is the {kind} after {a}?
+  Which {kind} follows {a}?
+  Tell me the {kind} after {a}.
+* Can you tell me the {kind} after {a}?
+* Which is the {kind} after {a}?
+calendar: before
+  What {kind} comes before {a}?
+  Which {kind} comes before {a}?
+  What is the {kind} before {a}?
+  Tell me the {kind} before {a}.
+* Can you tell me the {kind} before {a}?
+* Which is the {kind} before {a}?
+calendar: days
+  How many days does {a} have?
+  How many days are in {a}?
+  How many days are there in {a}?
+  How long is {a}?
+* Tell me how many days {a} has.
+* Can you tell me how many days are in {a}?
+calendar: nth
+  What is the {a} month?
+  Which month is the {a}?
+  What is the {a} month of the year?
+  Name the {a} month.
+* Tell me the {a} month.
+* Which is the {a} month of the year?
+calendar: two
+  What day is two days after {a}?
+  Which day is two days after {a}?
+  What comes two days after {a}?
+* Tell me the day two days after {a}.
+* What is two days after {a}?
+calendar: long
+  How many {a} are in {b}?
+  How many {a} are there in {b}?
+  How many {a} does {b} have?
+  Tell me how many {a} are in {b}.
+* Can you tell me how many {a} are in {b}?
+* How many {a} make {b}?
+opposite
+  What is the opposite of {a}?
+  Tell me the opposite of {a}.
+  What word is the opposite of {a}?
+  Which word is the opposite of {a}?
+  Give me the opposite of {a}.
+  {a} is the opposite of what?
+  Say the opposite of {a}.
+  What is the contrary of {a}?
+* Can you tell me the opposite of {a}?
+* Do you know the opposite of {a}?
+* Name the opposite of {a}.
+color
+  What color is {a}?
+  Tell me the color of {a}.
+  What is the color of {a}?
+  Which color is {a}?
+  Which color does {a} have?
+  Name the color of {a}.
+* Can you tell me what color {a} is?
+* What color does {a} have?
+* Do you know the color of {a}?
+is color
+  Is {a} {b}?
+  Tell me, is {a} {b}?
+  Would you say {a} is {b}?
+  Is it true that {a} is {b}?
+* Do you think {a} is {b}?
+* Is the color of {a} {b}?
+parts
+  How many {b} does {a} have?
+  How many {b} has {a}?
+  Tell me how many {b} {a} has.
+  What number of {b} does {a} have?
+  Say how many {b} {a} has.
+* Can you tell me how many {b} {a} has?
+* How many {b} are there on {a}?
+kind
+  What is {a}?
+  What kind of thing is {a}?
+  Tell me what {a} is.
+  What sort of thing is {a}?
+  What would you call {a}?
+* Can you tell me what {a} is?
+* Do you know what {a} is?
+is kind
+  Is {a} {b}?
+  Tell me, is {a} {b}?
+  Would you say {a} is {b}?
+  Is it true that {a} is {b}?
+* Do you think {a} is {b}?
+* Can you tell me if {a} is {b}?
+story: get
+  I have {a} {thing} and get {b} more. How many {thing} do I have?
+  I have {a} {thing}. I find {b} more. How many {thing} do I have?
+  If I have {a} {thing} and buy {b} more, how many {thing} do I have?
+  I had {a} {thing} and you gave me {b}. How many {thing} do I have?
+* I have {a} {thing} and take {b} more. How many {thing} do I have now?
+* If I have {a} {thing} and find {b} more, how many {thing} do I have?
+story: lose
+  I have {a} {thing} and lose {b}. How many {thing} are left?
+  I have {a} {thing}. I give away {b}. How many {thing} are left?
+  If I have {a} {thing} and lose {b}, how many {thing} are left?
+* I had {a} {thing} and lost {b}. How many {thing} are left now?
+* If I have {a} {thing} and give away {b}, how many {thing} are left?
+greeting: hello
+  Hello.
+  Hi.
+  Hello there.
+  Hi there.
+  Hey.
+  Hello, Omni.
+* Oh, hello.
+* Hi, Omni.
+greeting: morning
+  Good morning.
+  Good morning to you.
+  Hello, good morning.
+* A very good morning.
+greeting: afternoon
+  Good afternoon.
+  Good afternoon to you.
+  Hello, good afternoon.
+* A very good afternoon.
+greeting: evening
+  Good evening.
+  Good evening to you.
+  Hello, good evening.
+* A very good evening.
+greeting: night
+  Good night.
+  Good night, Omni.
+  I am going to bed, good night.
+* Have a good night.
+greeting: bye
+  Goodbye.
+  Bye.
+  Bye bye.
+  See you later.
+  I have to go now.
+* Goodbye, Omni.
+* Bye for now.
+greeting: thanks
+  Thank you.
+  Thanks.
+  Thank you very much.
+  Thanks a lot.
+  Many thanks.
+* Thank you so much.
+* Oh, thanks.
+greeting: how
+  How are you?
+  How are you today?
+  How are you doing?
+  Hello, how are you?
+* And how are you?
+* How are you this morning?
+greeting: who
+  Who are you?
+  What are you?
+  Tell me who you are.
+  Please introduce yourself.
+* So who are you?
+* Can you tell me who you are?
+greeting: can
+  What can you do?
+  What do you know?
+  How can you help me?
+  What are you able to do?
+* Tell me what you can do.
+greeting: sorry
+  I am sorry.
+  Sorry.
+  Sorry about that.
+  Excuse me, sorry.
+* I am very sorry.
+greeting: hear
+  Can you hear me?
+  Do you hear me?
+  Are you listening?
+  Is anybody there?
+* Can you hear me now?
+greeting: name
+  My name is {a}.
+  I am {a}.
+  Hello, I am {a}.
+  Hi, my name is {a}.
+* Good morning, my name is {a}.
+* Hello, my name is {a}.
+"""
 
 
 def tasks() -> list[Task]:
     """All tasks with their facts and phrasings."""
+    asked: dict[str, dict[str, list[str]]] = {}
+    for line in ASKED.strip().splitlines():
+        if line[:2] in ("  ", "* "):
+            asked[name][group].append(line)
+        else:
+            name, _, group = line.partition(": ")
+            asked.setdefault(name, {})[group] = []
+    seen, unseen = (
+        {
+            name: {
+                group: [line[2:] for line in lines if line[:2] == mark]
+                for group, lines in groups.items()
+            }
+            for name, groups in asked.items()
+        }
+        for mark in ("  ", "* ")
+    )
     return [
-        Task("plus", 2400, list(_plus()), _asked(
-            "-: What is {a} plus {b}?|How much is {a} plus {b}?|Add {a} and {b}.|What is {a} and {b}?|"
-            "What is the sum of {a} and {b}?|{a} plus {b} is what?|Tell me what {a} plus {b} is.|"
-            "Please add {a} and {b}.|What do you get when you add {a} and {b}?|How much do {a} and {b} make?"
-        ), _asked("-: Can you tell me what {a} plus {b} is?|What does {a} plus {b} make?|How much is {a} and {b}?"), True),
-        Task("minus", 2200, list(_minus()), _asked(
-            "-: What is {a} minus {b}?|How much is {a} minus {b}?|Take {b} away from {a}.|"
-            "{a} minus {b} is what?|Tell me what {a} minus {b} is.|What is left when you take {b} from {a}?|"
-            "Please take {b} from {a}.|What do you get when you take {b} away from {a}?"
-        ), _asked("-: Can you tell me what {a} minus {b} is?|What does {a} minus {b} make?|What is {b} taken away from {a}?"), True),
-        Task("compare", 2200, list(_compare()), _asked(
-            "more: Which is more, {a} or {b}?|What is more, {a} or {b}?|Which number is bigger, {a} or {b}?|"
-            "Tell me which is more, {a} or {b}.\n"
-            "less: Which is less, {a} or {b}?|What is less, {a} or {b}?|Which number is smaller, {a} or {b}?|"
-            "Tell me which is less, {a} or {b}.\n"
-            "is: Is {a} more than {b}?|Is {a} bigger than {b}?|Tell me, is {a} more than {b}?|Would you say {a} is more than {b}?"
-        ), _asked("more: Which one is more, {a} or {b}?|Of {a} and {b}, which is bigger?\n"
-                  "less: Which one is less, {a} or {b}?|Of {a} and {b}, which is smaller?\n"
-                  "is: Do you think {a} is more than {b}?|Is the number {a} bigger than {b}?"), True),
-        Task("next", 600, list(_next()), _asked(
-            "after: What comes after {a}?|What number comes after {a}?|Which number follows {a}?|What is the number after {a}?|Tell me the number after {a}.\n"
-            "before: What comes before {a}?|What number comes before {a}?|What is the number before {a}?|Tell me the number before {a}."
-        ), _asked("after: Which number comes after {a}?|Can you tell me what comes after {a}?\n"
-                  "before: Which number comes before {a}?|Can you tell me what comes before {a}?")),
-        Task("count", 1200, list(_count()), _asked(
-            "up: Count from {a} to {b}.|Please count from {a} to {b}.|Count up from {a} to {b}.|Say the numbers from {a} to {b}.\n"
-            "down: Count down from {a} to {b}.|Please count down from {a} to {b}.|Count backwards from {a} to {b}."
-        ), _asked("up: Can you count from {a} to {b}?|Count for me from {a} to {b}.\n"
-                  "down: Can you count down from {a} to {b}?|Count down for me from {a} to {b}."), True),
-        Task("calendar", 2000, list(_calendar()), _asked(
-            "after: What {kind} comes after {a}?|Which {kind} comes after {a}?|What is the {kind} after {a}?|Which {kind} follows {a}?|Tell me the {kind} after {a}.\n"
-            "before: What {kind} comes before {a}?|Which {kind} comes before {a}?|What is the {kind} before {a}?|Tell me the {kind} before {a}.\n"
-            "days: How many days does {a} have?|How many days are in {a}?|How many days are there in {a}?|How long is {a}?\n"
-            "nth: What is the {a} month?|Which month is the {a}?|What is the {a} month of the year?|Name the {a} month.\n"
-            "two: What day is two days after {a}?|Which day is two days after {a}?|What comes two days after {a}?\n"
-            "long: How many {a} are in {b}?|How many {a} are there in {b}?|How many {a} does {b} have?|Tell me how many {a} are in {b}."
-        ), _asked("after: Can you tell me the {kind} after {a}?|Which is the {kind} after {a}?\n"
-                  "before: Can you tell me the {kind} before {a}?|Which is the {kind} before {a}?\n"
-                  "days: Tell me how many days {a} has.|Can you tell me how many days are in {a}?\n"
-                  "nth: Tell me the {a} month.|Which is the {a} month of the year?\n"
-                  "two: Tell me the day two days after {a}.|What is two days after {a}?\n"
-                  "long: Can you tell me how many {a} are in {b}?|How many {a} make {b}?")),
-        Task("opposite", 1100, list(_opposites()), _asked(
-            "-: What is the opposite of {a}?|Tell me the opposite of {a}.|What word is the opposite of {a}?|"
-            "Which word is the opposite of {a}?|Give me the opposite of {a}.|{a} is the opposite of what?|Say the opposite of {a}.|What is the contrary of {a}?"
-        ), _asked("-: Can you tell me the opposite of {a}?|Do you know the opposite of {a}?|Name the opposite of {a}.")),
-        Task("color", 500, list(_colors()), _asked(
-            "-: What color is {a}?|Tell me the color of {a}.|What is the color of {a}?|Which color is {a}?|Which color does {a} have?|Name the color of {a}."
-        ), _asked("-: Can you tell me what color {a} is?|What color does {a} have?|Do you know the color of {a}?")),
-        Task("is color", 1000, list(_is_color()), _asked(
-            "-: Is {a} {b}?|Tell me, is {a} {b}?|Would you say {a} is {b}?|Is it true that {a} is {b}?"
-        ), _asked("-: Do you think {a} is {b}?|Is the color of {a} {b}?"), True),
-        Task("parts", 500, list(_parts()), _asked(
-            "-: How many {b} does {a} have?|How many {b} has {a}?|Tell me how many {b} {a} has.|What number of {b} does {a} have?|Say how many {b} {a} has."
-        ), _asked("-: Can you tell me how many {b} {a} has?|How many {b} are there on {a}?")),
-        Task("kind", 700, list(_kinds()), _asked(
-            "-: What is {a}?|What kind of thing is {a}?|Tell me what {a} is.|What sort of thing is {a}?|What would you call {a}?"
-        ), _asked("-: Can you tell me what {a} is?|Do you know what {a} is?")),
-        Task("is kind", 1600, list(_is_kind()), _asked(
-            "-: Is {a} {b}?|Tell me, is {a} {b}?|Would you say {a} is {b}?|Is it true that {a} is {b}?"
-        ), _asked("-: Do you think {a} is {b}?|Can you tell me if {a} is {b}?"), True),
-        Task("story", 1400, list(_story()), _asked(
-            "get: I have {a} {thing} and get {b} more. How many {thing} do I have?|"
-            "I have {a} {thing}. I find {b} more. How many {thing} do I have?|"
-            "If I have {a} {thing} and buy {b} more, how many {thing} do I have?|I had {a} {thing} and you gave me {b}. How many {thing} do I have?\n"
-            "lose: I have {a} {thing} and lose {b}. How many {thing} are left?|I have {a} {thing}. I give away {b}. How many {thing} are left?|"
-            "If I have {a} {thing} and lose {b}, how many {thing} are left?"
-        ), _asked("get: I have {a} {thing} and take {b} more. How many {thing} do I have now?|If I have {a} {thing} and find {b} more, how many {thing} do I have?\n"
-                  "lose: I had {a} {thing} and lost {b}. How many {thing} are left now?|If I have {a} {thing} and give away {b}, how many {thing} are left?"), True),
-        _greet(),
-    ]  # fmt: skip
+        Task(name, count, list(facts), seen[name], unseen[name], combinations)
+        for name, count, facts, combinations in (
+            ("plus", 2400, _plus(), True),
+            ("minus", 2200, _minus(), True),
+            ("compare", 2200, _compare(), True),
+            ("next", 600, _next(), False),
+            ("count", 1200, _count(), True),
+            ("calendar", 2000, _calendar(), False),
+            ("opposite", 1100, _opposites(), False),
+            ("color", 500, _colors(), False),
+            ("is color", 1000, _is_color(), True),
+            ("parts", 500, _parts(), False),
+            ("kind", 700, _kinds(), False),
+            ("is kind", 1600, _is_kind(), True),
+            ("story", 1400, _story(), True),
+            ("greeting", 700, _greetings(), False),
+        )
+    ]
 
 
 def _share(*parts: str) -> int:
@@ -401,7 +630,7 @@ def _share(*parts: str) -> int:
 
 
 def fact_split(task: Task, fact: Fact) -> str:
-    """Where a combination belongs: test 10 %, valid 3 %. Tasks without combinations share all facts."""
+    """Where a combination belongs: test 10 %, valid 3 %. Other facts are known in every split."""
     if not task.combinations:
         return "train"
     share = _share(task.name, fact.ask, *fact.slots.values())
@@ -425,7 +654,7 @@ def _pairs(task: Task, wanted: str) -> list[tuple[str, Fact]]:
 
 
 def _balanced(task: Task, wanted: str, n: int, rng: np.random.Generator) -> list[tuple[str, Fact]]:
-    """`n` pairs, as many of each group of questions and of yes and no; few pairs come up to 4 times."""
+    """`n` pairs, as many of each group of questions and of yes and no; each up to 4 times."""
     pairs = _pairs(task, wanted)
     verdicts = {fact.key for fact in task.facts} >= {"yes", "no"}
     groups: dict[str, list[tuple[str, Fact]]] = {}
@@ -450,7 +679,11 @@ def turns(seed: int, pool: Sequence[Sentence], test: int = 340) -> dict[str, lis
     for name in SPLITS:
         chosen: list[tuple[str, str, Fact]] = []
         for task in every:
-            share = {"train": task.train, "test": test / len(every), "valid": 0.6 * test / len(every)}
+            share = {
+                "train": task.train,
+                "test": test / len(every),
+                "valid": 0.6 * test / len(every),
+            }
             pairs = _balanced(task, name, round(share[name]), rng)
             chosen += [(task.name, question, fact) for question, fact in pairs]
         sayable = [s.text for s in pool if s.split == name and len(s.text.split()) <= 8]

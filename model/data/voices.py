@@ -4,8 +4,8 @@
 
 `Hibari` speaks any `Voice`: the voice of hibari-tts with its pitch and its spectral envelope (the
 length of the throat, so to say) scaled. Both are parameters of its own vocoder, so the durations
-stay true. `Kokoro` speaks the 28 English voices of Kokoro-82M at about real time: for evaluation and
-a little variety. Both give one duration for each symbol; `sum(units) * 600 == len(samples)` at 24 kHz.
+stay true. `Kokoro` speaks the 28 English voices of Kokoro-82M at about real time: for evaluation
+and a little variety. Both give one duration a symbol; `sum(units) * 600 == len(samples)`, 24 kHz.
 
 The silence in front is cut to 100 ms: the networks lead in with 0.3-0.45 s, which a model that
 answers in time would have to learn to wait for.
@@ -119,7 +119,7 @@ class Hibari:
         if voice.envelope != 1:
             lh, theta, ln, lr = (
                 _stretch(part, voice.envelope, top)
-                for part, top in ((lh, -12), (theta, 0), (ln, -9), (lr, -12))
+                for part, top in ((lh, -12.0), (theta, 0.0), (ln, -9.0), (lr, -12.0))
             )
         samples = dsp.synth(lh, theta, ln, lr, phi, f0 * voice.pitch, rng)
         samples = samples / max(1.0, float(np.abs(samples).max()))
@@ -127,7 +127,7 @@ class Hibari:
 
 
 class Kokoro:
-    """Kokoro-82M (int8). `voices` is the folder of `<name>.bin` files from the npm package kokoro-js."""
+    """Kokoro-82M (int8). `voices`: the folder of that name in the npm package kokoro-js."""
 
     def __init__(self, voices: str | Path):
         import onnx
@@ -138,9 +138,10 @@ class Kokoro:
         self.folder = Path(voices)
         if not self.names():
             raise ValueError(
-                f"no Kokoro voices in {self.folder}; unpack `npm pack kokoro-js@1.2.1` and pass its voices folder"
+                f"no Kokoro voices in {self.folder}; unpack the npm package kokoro-js 1.2.1 "
+                "and pass its folder named voices"
             )
-        self.engine = Engine(voice="heart", threads=1)  # for its G2P and the alphabet, which is Kokoro's
+        self.engine = Engine(voice="heart", threads=1)  # for its G2P; the alphabet is Kokoro's
         network = onnx.load(str(model_path()))
         network.graph.output.append(onnx.ValueInfoProto(name="/encoder/Round_output_0"))
         self.network = onnxruntime.InferenceSession(network.SerializeToString(), _one_thread())
@@ -150,8 +151,8 @@ class Kokoro:
         return sorted(path.stem for path in self.folder.glob("[ab][fm]_*.bin"))
 
     def __call__(self, text: str, name: str, speed: float = 1.0) -> Utterance:
-        if name not in self.names():
-            raise ValueError(f"no Kokoro voice is named {name!r}; there are {', '.join(self.names())}")
+        if name not in (names := self.names()):
+            raise ValueError(f"no Kokoro voice is named {name!r}; there are {', '.join(names)}")
         style = np.fromfile(self.folder / f"{name}.bin", np.float32).reshape(-1, 256)
         text = text.strip()
         strings = self.engine.phonemize(text if text.endswith(END_PUNCTUATION) else text + ".")
@@ -191,15 +192,17 @@ def asterisk(n: int = 150) -> list[Spoken]:
 
 def _prompts() -> Iterator[tuple[str, str]]:
     """Name and text of every prompt that is one plain sentence; the documentation lists them."""
+    with gzip.open(ASTERISK_TEXTS, "rt", encoding="utf-8", errors="replace") as file:
+        lines = file.read().splitlines()
     seen = set()
-    for line in gzip.open(ASTERISK_TEXTS, "rt", encoding="utf-8", errors="replace"):
+    for line in lines:
         name, _, text = line.strip().partition(":")
         name, text = name.strip(), " ".join(text.split())
         plain = not line.startswith(";") and not re.search(r"[\[(<]", text)
-        if plain and 5 <= len(text.split()) <= 18 and text.lower() not in seen:
-            if (ASTERISK_AUDIO / f"{name}.wav").exists():
-                seen.add(text.lower())
-                yield name, text
+        new = plain and 5 <= len(text.split()) <= 18 and text.lower() not in seen
+        if new and (ASTERISK_AUDIO / f"{name}.wav").exists():
+            seen.add(text.lower())
+            yield name, text
 
 
 def _prompt(name: str, text: str) -> Spoken:
@@ -218,7 +221,7 @@ def _one_thread():
 
 
 def _stretch(part: np.ndarray, factor: float, top: float) -> np.ndarray:
-    """Bin k becomes what was bin k / factor (in between: a straight line); beyond the top: `top`."""
+    """Bin k becomes what was bin k / factor, in between a straight line; beyond the end: `top`."""
     bins = len(part)
     source = np.arange(bins) / factor
     inside = source <= bins - 1
