@@ -227,15 +227,24 @@ def picture(
 
 
 @app.command
-def bench(rows: Positional[tuple[str, ...]] = (), json: bool = False, model: str = "micro") -> None:
+def bench(rows: Positional[tuple[str, ...]] = (), repeats: int = 5, json: bool = False) -> None:
     """Measure speed beside transformers: same shapes, same threads, same run.
 
     Args:
-        rows: what to measure (default: everything)
-        json: print one JSON object
-        model: name or folder of the model that speaks
+        rows: of prefill, decode, train, frames, first-audio, turn, curve (default: all)
+        repeats: measurements a row; the median counts
+        json: one JSON object a line
     """
-    raise ValueError("omni bench is not built yet")
+    from dataclasses import asdict
+
+    from workbench import bench
+
+    _note(bench.conditions(repeats))
+    for speed in bench.run(rows, repeats):
+        if json:
+            _tell(asdict(speed))
+        else:
+            print(speed.line(), flush=True)
 
 
 @app.command
