@@ -23,7 +23,7 @@ class MoeConfig:
     experts: int
     chosen: int
     inner: int  # of each expert
-    shared: int  # inner width of the shared expert
+    shared: int  # inner width of the shared expert; 0 = there is none, as in Qwen3-Omni's Thinker
 
 
 class Routing(NamedTuple):
@@ -108,11 +108,14 @@ class SparseMoe(nn.Module):
         super().__init__()
         self.router = Router(width, config)
         self.experts = Experts(width, config)
-        self.shared = Mlp(width, config.shared)
-        self.shared_gate = nn.Linear(width, 1, bias=False)
+        if config.shared:
+            self.shared = Mlp(width, config.shared)
+            self.shared_gate = nn.Linear(width, 1, bias=False)
+        self.config = config
 
     def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:
         tokens = x.flatten(0, 1)
         y = self.experts(tokens, self.router(tokens))
-        y = y + torch.sigmoid(self.shared_gate(tokens)) * self.shared(tokens)
+        if self.config.shared:
+            y = y + torch.sigmoid(self.shared_gate(tokens)) * self.shared(tokens)
         return y.view(x.shape)
