@@ -11,17 +11,18 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
-SAMPLES := datasets/samples
+PERSON := datasets/samples/speech_en_asterisk_2.wav
+QUESTION := datasets/samples/question.wav
 
 .PHONY: tour test lab chat clean
 .DELETE_ON_ERROR:
 
 tour: $(VENV)/base.stamp
 	@mkdir -p out
-	@echo; echo "A person, recorded: $(SAMPLES)/speech_en_asterisk_2.wav"
-	@$(BIN)/omni talk $(SAMPLES)/speech_en_asterisk_2.wav -o out/tour-person.wav
-	@echo; echo "A spoken question: $(SAMPLES)/question.wav"
-	@$(BIN)/omni talk $(SAMPLES)/question.wav -o out/tour-question.wav
+	@echo; echo "A person, recorded ($(PERSON)), and the request: What was said?"
+	@$(BIN)/omni talk $(PERSON) "What was said?" -o out/person.wav
+	@echo; echo "A spoken question ($(QUESTION)):"
+	@$(BIN)/omni talk $(QUESTION) -o out/question.wav
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --quiet .

@@ -132,6 +132,8 @@ def test_info_counts_every_parameter(model, capsys):
     assert told["parameters"] == whole == sum(part["parameters"] for part in told["parts"])
     assert main(["info"]) == 0
     assert "nano" in capsys.readouterr().out
+    assert main(["info", "qwen3-omni-30b-a3b"]) == 0
+    assert "counted" in capsys.readouterr().out
 
 
 def test_picture(question, model):

@@ -13,6 +13,7 @@ from torch import nn
 
 from model.data.voices import NAMED
 from model.omni import CHECKPOINTS, Omni, OmniConfig
+from model.shapes import BIG, Shape, shape
 
 PARTS = {
     "ear": "AuT, audio encoder: sound -> states at 6.25 Hz",
@@ -65,18 +66,19 @@ class Inventory:
     models: tuple[Parts, ...]
 
     def json(self) -> dict:
-        return {"models": [model.json() for model in self.models]}
+        return {"models": [model.json() for model in self.models], "shapes": list(BIG)}
 
     def table(self) -> str:
         rows = [
             (m.name, m.kind, f"{m.parameters:,}", f"{m.bytes / 1e6:.1f} MB" if m.bytes else "")
             for m in self.models
         ]
-        return _table([("model", "kind", "parameters", "on disk"), *rows])
+        table = _table([("model", "kind", "parameters", "on disk"), *rows])
+        return f"{table}\ntoo big to run here, counted: {', '.join(BIG)}"
 
 
-def of(name: str) -> Parts:
-    """A checkpoint by name or folder, or a preset."""
+def of(name: str) -> Parts | Shape:
+    """A checkpoint by name or folder, a preset, or a big model that is only counted."""
     folder = next((f for f in (Path(name), CHECKPOINTS / name) if _complete(f)), None)
     if folder is not None:
         omni = Omni.load(folder)
@@ -86,7 +88,9 @@ def of(name: str) -> Parts:
     if name in PRESETS:
         with torch.device("meta"):
             return Parts(name, "preset", _parts(Omni(PRESETS[name]())))
-    known = sorted({*PRESETS, *(f.name for f in CHECKPOINTS.iterdir() if _complete(f))})
+    if name in BIG:
+        return shape(name)
+    known = sorted({*PRESETS, *BIG, *(f.name for f in CHECKPOINTS.iterdir() if _complete(f))})
     raise ValueError(f"no model {name!r}: expected a folder, or one of {', '.join(known)}")
 
 
