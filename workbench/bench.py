@@ -97,7 +97,9 @@ def run(rows: Sequence[str] = (), repeats: int = REPEATS) -> Iterator[Speed]:
 @cache
 def hybrids() -> tuple[Thinker, nn.Module]:
     """Ours and theirs with the same weights."""
-    from transformers import Qwen3_5MoeForCausalLM, Qwen3_5MoeTextConfig
+    from transformers import Qwen3_5MoeForCausalLM, Qwen3_5MoeTextConfig, logging
+
+    logging.set_verbosity_error()
 
     c = HYBRID.stack
     rope = {
@@ -205,7 +207,9 @@ def _read_theirs(theirs: nn.Module, ids: Tensor):
 @cache
 def speakers() -> tuple[Omni, nn.Module]:
     """A model of micro's shapes, ours and theirs."""
-    from transformers import Qwen3OmniMoeConfig, Qwen3OmniMoeForConditionalGeneration
+    from transformers import Qwen3OmniMoeConfig, Qwen3OmniMoeForConditionalGeneration, logging
+
+    logging.set_verbosity_error()
 
     torch.manual_seed(0)
     ours = Omni(OmniConfig.micro())
@@ -256,7 +260,8 @@ def speakers() -> tuple[Omni, nn.Module]:
                 "head_dim": mtp.stack.attention.head_dim, "intermediate_size": mtp.stack.ffn,
             },
             "num_code_groups": mtp.books, "thinker_hidden_size": thinker.width,
-            "accept_hidden_layer": thinker.middle, "speaker_id": {"heart": mtp.codes + 5},
+            "spatial_merge_size": 2, "accept_hidden_layer": thinker.middle,
+            "speaker_id": {"heart": mtp.codes + 5},
             "codec_eos_token_id": mtp.codes + 6, "codec_nothink_id": mtp.codes,
             "codec_think_bos_id": mtp.codes + 1, "codec_think_eos_id": mtp.codes + 2,
             "codec_pad_id": mtp.codes + 3, "codec_bos_id": mtp.codes + 4,
