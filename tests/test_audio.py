@@ -26,7 +26,7 @@ def close(a: torch.Tensor, b: torch.Tensor, limit: float = 1e-5) -> bool:
 
 
 @torch.inference_mode()
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(
     st.lists(st.integers(1, 4), min_size=1, max_size=5),
     st.integers(0, 31),
@@ -44,7 +44,7 @@ def test_pieces_equal_the_whole(chunks, tail, window):
 
 
 @torch.inference_mode()
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(st.lists(st.integers(1, 9000), min_size=1, max_size=6), st.sampled_from(WINDOWS))
 def test_samples_cut_anywhere(sizes, window):
     wave = torch.randn(1, sum(sizes))
@@ -64,6 +64,13 @@ def test_a_chunk_is_encoded_as_soon_as_it_is_full():
     assert heard.shape[1] == 0
     heard, ear = listen(AUT, wave[:, -1:], ear)
     assert heard.shape[1] == 2
+
+
+@torch.inference_mode()
+def test_less_than_a_frame_is_nothing():
+    heard, _ = AUT(log_mel_16k(torch.randn(1, 100)))
+    assert heard.shape[1] == AUT.tokens(100) == 0
+    assert listen(AUT, torch.randn(1, 100), end=True)[0].shape[1] == 0
 
 
 @torch.inference_mode()

@@ -33,13 +33,14 @@ from model.layers.bidirectional import BidirectionalBlock, Remembered
 from model.layers.mel import HEARING, LogMel
 
 FRAMES_PER_SECOND = HEARING.rate // HEARING.hop
+TOGETHER = 256  # chunks convolved at a time, so that an hour of sound fits into memory
 
 
 @dataclass(frozen=True)
 class AuTConfig:
     mels: int = 128
-    channels: int = 48  # of the convolutions
-    convs: int = 4  # each halves time and bands: 4 make 16 frames one token
+    channels: tuple[int, ...] = (16, 32, 48, 64)  # each convolution halves time and bands:
+    # four make 16 frames one token. The first ones see the most, so they are narrow.
     chunk: int = 160  # mel frames convolved together
     width: int = 256
     heads: int = 4
@@ -55,12 +56,12 @@ class AuTConfig:
 
     @classmethod
     def nano(cls) -> "AuTConfig":
-        return cls(channels=4, chunk=32, width=32, heads=2, hidden=64, layers=2, out=32)
+        return cls(channels=(4, 4, 4, 4), chunk=32, width=32, heads=2, hidden=64, layers=2, out=32)
 
     @property
     def stride(self) -> int:
         """Mel frames a token."""
-        return 2**self.convs
+        return 2 ** len(self.channels)
 
     @property
     def chunk_tokens(self) -> int:
@@ -80,12 +81,12 @@ class AuT(nn.Module):
     def __init__(self, config: AuTConfig):
         super().__init__()
         self.config = c = config
-        sizes = [1] + [c.channels] * c.convs
+        sizes = (1, *c.channels)
         self.convs = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(sizes, sizes[1:], strict=False)
         )
         bands = ceil(c.mels / c.stride)
-        self.conv_out = nn.Linear(c.channels * bands, c.width, bias=False)
+        self.conv_out = nn.Linear(c.channels[-1] * bands, c.width, bias=False)
         self.blocks = nn.ModuleList(
             BidirectionalBlock(c.width, c.heads, c.hidden, eps=1e-5) for _ in range(c.layers)
         )
@@ -120,6 +121,8 @@ class AuT(nn.Module):
                 item's own are to be ignored.
         """
         c, frames = self.config, mel.shape[2]
+        if frames == 0:  # less than 10 ms of sound
+            return mel.new_zeros(len(mel), 0, c.out), past
         if past is not None and past.ended:
             raise ValueError("the sound had ended in the middle of a chunk, nothing can follow it")
         if lengths is not None:
@@ -152,6 +155,7 @@ class AuT(nn.Module):
         c = self.config
         mel = F.pad(mel, (0, -mel.shape[2] % c.chunk), value=c.fill)
         x = mel.unflatten(2, (-1, c.chunk)).transpose(1, 2).flatten(0, 1)[:, None]  # [BC, 1, M, f]
+        x = x.contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = F.gelu(conv(x))
         x = self.conv_out(x.permute(0, 3, 1, 2).flatten(2)) + self.positions  # [BC, n, D]
