@@ -154,7 +154,7 @@ class Learned:
     def wants_word(self, now: Standing) -> bool:
         if Aria(lead=0).wants_word(now):
             return True
-        return now.wish and not Aria(lead=self.most).wants_word(now)
+        return now.wish and Aria(lead=self.most).wants_word(now)
 
 
 def pace(spec: str) -> Pace:
