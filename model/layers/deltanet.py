@@ -140,8 +140,7 @@ def _chunked(q, k, v, gate, state):
 
     def cut(x: Tensor) -> Tensor:  # [B, T, H, ...] -> [chunks, B, H, C, ...]; zeros write nothing
         x = F.pad(x, (0, 0) * (x.dim() - 2) + (0, pad)) if pad else x
-        x = x.unflatten(1, (-1, size)).transpose(2, 3)
-        return x.transpose(0, 1)
+        return x.unflatten(1, (-1, size)).transpose(2, 3).transpose(0, 1).contiguous()
 
     q, k, v, beta = cut(q), cut(k), cut(v), cut(gate.write).unsqueeze(-1)
     fade = cut(gate.decay).cumsum(-1)  # log decay from the start of the chunk

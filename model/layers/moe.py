@@ -3,8 +3,8 @@
 Letters: N tokens (batch and time flattened), D width, I inner width, E experts, k chosen experts.
 The weights are a softmax in fp32 over the logits of the k best experts: the same as a softmax over
 all experts, of which the k best are made to sum to one.
-Two ways to run the chosen experts, held equal by a test: `each` (a few tokens: only the chosen
-weights are touched) and `together` (many tokens: sorted by expert, one batched product).
+Two ways to run the chosen experts, held equal by a test: `each` (a few tokens visit their experts
+one by one) and `together` (many tokens are sorted by expert, and each expert runs once).
 """
 
 from dataclasses import dataclass
@@ -75,30 +75,27 @@ class Experts(nn.Module):
         """The plain form: every token visits its experts one by one."""
         rows = []
         for token, chosen in enumerate(routing.experts.tolist()):
-            row = None
-            for expert, weight in zip(chosen, routing.weights[token].unbind(), strict=True):
-                gate, up = F.linear(x[token], self.gate_up[expert]).chunk(2)
-                y = F.linear(F.silu(gate) * up * weight, self.down[expert])
-                row = y if row is None else row + y
-            rows.append(row)
+            said = [swiglu(x[token], self.gate_up[i], self.down[i]) for i in chosen]
+            rows.append(routing.weights[token].to(said[0].dtype) @ torch.stack(said))
         return torch.stack(rows)
 
     def together(self, x: Tensor, routing: Routing) -> Tensor:
-        """Tokens sorted by expert into equal bins, so that one batched product serves them all."""
+        """Tokens sorted by expert, so that each expert runs once, for all that chose it."""
         count, chosen = routing.experts.shape
         expert, order = routing.experts.flatten().sort(stable=True)  # pairs, grouped by expert
-        load = torch.bincount(expert, minlength=self.gate_up.shape[0])
-        room = int(load.max())
-        place = torch.arange(len(expert), device=x.device) - (load.cumsum(0) - load)[expert]
-        slot = expert * room + place  # of each pair in the bins
-        bins = x.new_zeros(len(load) * room, x.shape[-1])
-        bins = bins.index_copy(0, slot, x[order // chosen]).view(len(load), room, -1)
-        gate, up = torch.bmm(bins, self.gate_up.transpose(1, 2)).chunk(2, dim=-1)
-        y = torch.bmm(F.silu(gate) * up, self.down.transpose(1, 2)).flatten(0, 1)
-        back = torch.empty_like(slot)
-        back[order] = slot  # pair -> slot, in the order of the tokens
-        y = y[back].view(count, chosen, -1)
+        load = torch.bincount(expert, minlength=len(self.gate_up)).tolist()
+        groups = zip(
+            x[order // chosen].split(load), self.gate_up.unbind(), self.down.unbind(), strict=True
+        )
+        y = torch.cat([swiglu(rows, *weights) for rows, *weights in groups if len(rows)])
+        y = y[order.argsort()].view(count, chosen, -1)  # back in the order of the tokens
         return (y * routing.weights.to(y.dtype).unsqueeze(-1)).sum(1)
+
+
+def swiglu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """One expert: down(silu(gate(x)) * up(x))."""
+    gate, up = F.linear(x, gate_up).chunk(2, dim=-1)
+    return F.linear(F.silu(gate) * up, down)
 
 
 class SparseMoe(nn.Module):
