@@ -9,6 +9,7 @@ measuring. Our own model (nano, random weights) goes through the same calls at t
 import json
 import warnings
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -85,7 +86,9 @@ class Parrot:
         self.calls += 1
         clip = next(c for c in self.clips if c.text == text)
         frames = int(12.5 * clip.seconds)
-        return Said(clip.samples, text, (Audit((True,) * 5 + (False,) * frames, frames, True),))
+        return Said(
+            clip.samples, text, (Audit((True,) * 5 + (False,) * frames, 12.5 * clip.seconds, True),)
+        )
 
     def answer(self, samples, rate):
         text = QUESTIONS[self._find(samples).text][0]
@@ -175,7 +178,7 @@ def test_what_was_measured_before_is_used_only_for_the_same_weights(root, tmp_pa
 def test_real_people_are_heard():
     clips = hear.prompts(None, 5)
     assert len(clips) == 5 and {clip.voice for clip in clips} == {"allison"}
-    assert clips == hear.prompts(None, 5)
+    assert [clip.id for clip in clips] == [clip.id for clip in hear.prompts(None, 5)]
 
 
 def test_no_item_leaks_from_training(root):
@@ -188,8 +191,9 @@ def test_no_item_leaks_from_training(root):
 
 
 def test_the_draw_does_not_change_with_more_data():
-    few, many = drawn(map(str, range(50)), 10), drawn(map(str, range(60)), 12)
-    assert len(set(few) & set(many)) >= 8
+    few, many = drawn(map(str, range(50)), 50), drawn(map(str, range(60)), 60)
+    assert few == [name for name in many if int(name) < 50]
+    assert few[:10] == drawn(map(str, range(50)), 10)
 
 
 def test_no_data_says_how_to_make_it(tmp_path):
@@ -263,4 +267,5 @@ def test_our_model_can_be_examined():
     assert isinstance(ours.hear(wave, RATE), str)
     said = ours.say("Hello.", "heart", "aria")
     assert said.text == "Hello." and len(said.audits) == 1
-    assert together(list(ours.answer(wave, RATE))).samples.dtype == np.float32
+    chunks = list(islice(ours.answer(wave, RATE), 8))  # untrained, it would go on for long
+    assert together(chunks).samples.dtype == np.float32
