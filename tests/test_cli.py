@@ -34,24 +34,8 @@ def question(tmp_path, monkeypatch) -> str:
 
 
 def test_talk_answers_on_standard_output_and_in_the_file(question, model, capsys):
-    assert (
-        main(
-            [
-                "talk",
-                question,
-                "--most",
-                "6",
-                "Louder, please.",
-                "--most",
-                "6",
-                "-o",
-                "a.wav",
-                "--model",
-                model,
-            ]
-        )
-        == 0
-    )
+    ask = ["talk", question, "Louder, please.", "--most", "6", "-o", "a.wav", "--model", model]
+    assert main(ask) == 0
     out, err = capsys.readouterr()
     assert out.endswith("\n") and out.strip()
     assert err.startswith("a.wav: ") and "first chunk after" in err and "real-time factor" in err

@@ -237,6 +237,7 @@ def speakers() -> tuple[Omni, nn.Module]:
     codes = mtp.codes + 1024  # theirs keeps the last 1024 classes for marks
     config = Qwen3OmniMoeConfig(
         thinker_config={
+            "vision_start_token_id": marks.vision_start,
             "text_config": decoder(thinker)
             | experts(thinker.moe)
             | {"vocab_size": ours.config.thinker.vocab, "intermediate_size": thinker.width},
@@ -259,6 +260,7 @@ def speakers() -> tuple[Omni, nn.Module]:
                 "num_key_value_heads": mtp.stack.attention.kv_heads,
                 "head_dim": mtp.stack.attention.head_dim, "intermediate_size": mtp.stack.ffn,
             },
+            "vision_start_token_id": marks.vision_start,
             "num_code_groups": mtp.books, "thinker_hidden_size": thinker.width,
             "spatial_merge_size": 2, "accept_hidden_layer": thinker.middle,
             "speaker_id": {"heart": mtp.codes + 5},
@@ -287,7 +289,7 @@ def _generate(theirs: nn.Module, ids: Tensor, frames: int):
     return theirs.generate(
         ids, speaker="heart", thinker_eos_token_id=None, thinker_max_new_tokens=WORDS,
         thinker_do_sample=False, talker_max_new_tokens=frames + 1,
-        talker_min_new_tokens=frames + 1, talker_do_sample=False,
+        talker_min_new_tokens=frames + 1, talker_do_sample=False, talker_repetition_penalty=1.0,
     )  # fmt: skip
 
 

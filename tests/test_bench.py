@@ -1,0 +1,35 @@
+"""The bench compares like with like, and every row runs (on fewer tokens)."""
+
+import pytest
+import torch
+
+from workbench import bench
+
+
+def test_both_decoders_say_the_same():
+    ours, theirs = bench.hybrids()
+    ids = bench._prompt(20)
+    with torch.inference_mode():
+        logits, _ = bench._read(ours, ids)
+        expected = bench._read_theirs(theirs, ids).logits[0, -1]
+    assert (logits - expected).abs().max() < 1e-4
+    assert 15e6 < sum(p.numel() for p in ours.parameters()) < 25e6
+
+
+@pytest.mark.parametrize("row", ["prefill", "decode", "train", "frames", "first-audio", "turn"])
+def test_rows_beside_transformers(row, monkeypatch):
+    for name, few in dict(PROMPT=64, STEPS=2, BATCH=2, TIME=16, WORDS=5, FRAMES=10).items():
+        monkeypatch.setattr(bench, name, few)
+    (speed,) = bench.run([row], repeats=1)
+    assert speed.row == row and speed.ours > 0 and speed.theirs > 0 and speed.ratio > 0
+    assert "ratio" in speed.line()
+
+
+def test_the_curve(monkeypatch):
+    monkeypatch.setattr(bench, "CURVE", (1, 2))
+    assert [speed.ours > 0 for speed in bench.run(["curve"], repeats=1)] == [True, True]
+
+
+def test_an_unknown_row_is_told():
+    with pytest.raises(ValueError, match="prefill"):
+        list(bench.run(["warp"]))
