@@ -93,6 +93,7 @@ class EarBatch(NamedTuple):
     mel: Tensor  # f32[B, 128, F]
     frames: Tensor  # i64[B], valid mel frames
     phones: Tensor  # i64[B, P], IGNORE where unknown
+    tokens: Tensor  # i64[B, P], the text token spoken at each phone step, IGNORE where unknown
     window: Tensor  # f32[], seconds of the attention window
 
 
@@ -106,12 +107,18 @@ class HearBatch(NamedTuple):
     keep: Tensor  # bool[B, T], False: this token's embedding is hidden (history dropout)
 
 
-def ear_batch(mels: Sequence[np.ndarray], phones: Sequence[np.ndarray], window: float) -> EarBatch:
+def ear_batch(
+    mels: Sequence[np.ndarray],
+    phones: Sequence[np.ndarray],
+    tokens: Sequence[np.ndarray],
+    window: float,
+) -> EarBatch:
     classes = [np.where(row < 0, IGNORE, row) for row in phones]
     return EarBatch(
         pad(mels, SILENCE, 16).transpose(1, 2).contiguous(),
         torch.tensor([len(mel) for mel in mels]),
         pad(classes, IGNORE, 4),
+        pad(tokens, IGNORE, 4),
         torch.tensor(window),
     )
 

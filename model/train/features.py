@@ -20,9 +20,10 @@ import torch
 from tqdm import tqdm
 
 from model.data.phones import frames as phone_frames
-from model.data.store import Store
+from model.data.store import Clips, Store
 from model.layers.mel import log_mel_16k
 from model.senses.message import Audio
+from model.train.spelling import word_spans
 
 STEP = 4  # mel frames a phone step: 40 ms
 
@@ -36,11 +37,12 @@ class Heard(NamedTuple):
     source: str
     mel: np.ndarray  # f16[F, 128]
     phones: np.ndarray  # i64[P], -1 where unknown
+    spans: list[tuple[float, float]]  # start and end of each word in ms, empty where unknown
 
 
 @dataclass(frozen=True)
 class Features:
-    rows: list[dict]  # id, text, voice, source, part, start, frames
+    rows: list[dict]  # id, text, voice, source, part, start, frames, spans
     frames: np.ndarray  # i64[clips]
     mels: list[np.ndarray]  # per part, f16[F, 128], mapped
     phones: list[np.ndarray]  # per part, i16[P], mapped
@@ -54,7 +56,7 @@ class Features:
         mel = self.mels[row["part"]][start : start + count]
         phones = self.phones[row["part"]][start // STEP : (start + count) // STEP]
         texts = (row[name] for name in ("id", "text", "voice", "source"))
-        return Heard(*texts, mel, phones.astype(np.int64))
+        return Heard(*texts, mel, phones.astype(np.int64), row["spans"])
 
     @classmethod
     def build(cls, store: Store, split: str, out: Path) -> "Features":
@@ -66,16 +68,17 @@ class Features:
             base = out / shard.stem
             if not base.with_suffix(".json").exists():
                 _make(shard, base)
-            for row in json.loads(base.with_suffix(".json").read_text()):
-                rows.append(row | {"part": len(mels)})
+            clips = Clips([shard])
+            timings = zip(clips.column("phones"), clips.column("units"), strict=True)
+            known = json.loads(base.with_suffix(".json").read_text())
+            for row, (sounds, units) in zip(known, timings, strict=True):
+                rows.append(row | {"part": len(mels), "spans": word_spans(sounds, units)})
             mels.append(np.load(base.with_suffix(".mel.npy"), mmap_mode="r"))
             phones.append(np.load(base.with_suffix(".phones.npy"), mmap_mode="r"))
         return cls(rows, np.array([row["frames"] for row in rows], np.int64), mels, phones)
 
 
 def _make(shard: Path, base: Path) -> None:
-    from model.data.store import Clips
-
     rows, mels, phones, start = [], [], [], 0
     for clip in Clips([shard]):
         wave = torch.from_numpy(Audio(clip.samples, clip.rate).at(16_000).samples)

@@ -23,6 +23,7 @@ from model.omni import Omni
 from model.senses.audio import AuT
 from model.senses.message import Audio, Text
 from model.senses.prompt import RATE
+from model.senses.tokenizer import Tokenizer
 from model.train.batch import (
     EarBatch,
     HearBatch,
@@ -42,6 +43,7 @@ from model.train.codes import Codes
 from model.train.features import Features, Heard
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
+from model.train.spelling import spelled
 
 ASK = (
     "Transcribe the audio.",
@@ -71,12 +73,14 @@ class Ear(nn.Module):
 
 
 class Hear(nn.Module):
-    """Ear and Thinker together."""
+    """Ear and Thinker together; two heads that are dropped afterwards teach the ear what it hears:
+    the phones, and the text tokens."""
 
     def __init__(self, omni: Omni):
         super().__init__()
         self.ear = Ear(omni.ear)
         self.thinker = omni.thinker
+        self.spell = nn.Linear(omni.config.ear.out, SLOTS * omni.config.thinker.stack.width)
         self.pad = omni.tokenizer.audio_pad
         self.balance = Balance(omni.thinker)
 
@@ -85,12 +89,25 @@ class Hear(nn.Module):
         x = self.thinker.embed(batch.ids) * batch.keep.unsqueeze(-1)
         x = _fill(x, batch.ids == self.pad, states[_true(batch.ear)])
         thought, _ = self.thinker(x, batch.places)
+        named, tokens = self.spelling(states, batch.ear.tokens)
+        spell_loss = cross_entropy(named, tokens)
+        metrics["spelled"] = accuracy(named, tokens)
         scored = batch.targets != IGNORE
         logits, targets = self.thinker.logits(thought.hidden[scored]), batch.targets[scored]
         loss = cross_entropy(logits, targets)
         balance = self.balance.take()
         metrics |= {"text": loss, "tokens": accuracy(logits, targets), "balance": balance}
-        return loss + 0.3 * phone_loss + 0.01 * balance, metrics
+        return loss + spell_loss + 0.3 * phone_loss + 0.01 * balance, metrics
+
+    def spelling(self, states: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits f[n, V] of the token spoken at each labelled phone step, and the labels i64[n].
+
+        The output table is the Thinker's own, so that ear states come to lie where the Thinker
+        keeps its words."""
+        tokens = tokens[:, : SLOTS * states.shape[1]]
+        steps = self.spell(states).unflatten(-1, (SLOTS, -1)).flatten(1, 2)[:, : tokens.shape[1]]
+        scored = tokens != IGNORE
+        return self.thinker.logits(steps[scored]), tokens[scored]
 
 
 def _true(batch: EarBatch) -> Tensor:
@@ -189,10 +206,22 @@ class EarData:
         return _ear(clips, rng, self.clean)
 
 
-def _ear(clips: Sequence[Heard], rng: np.random.Generator, clean: bool) -> EarBatch:
+def _ear(
+    clips: Sequence[Heard],
+    rng: np.random.Generator,
+    clean: bool,
+    tokenizer: Tokenizer | None = None,
+) -> EarBatch:
+    """Distorted unless `clean`; with a tokenizer the tokens being spoken are labelled too."""
     mels = [clip.mel.astype(np.float32) if clean else distort(clip.mel, rng) for clip in clips]
     window = 8.0 if clean else float(rng.choice([1.6, 3.2, 4.8, 8.0]))
-    return ear_batch(mels, [clip.phones for clip in clips], window)
+    tokens = [
+        spelled(clip.text, clip.spans, tokenizer, 40.0, len(clip.phones))
+        if tokenizer
+        else np.full(len(clip.phones), IGNORE)
+        for clip in clips
+    ]
+    return ear_batch(mels, [clip.phones for clip in clips], tokens, window)
 
 
 @dataclass
@@ -234,7 +263,8 @@ class HearData:
             rows.append(self._row([Text(turn.question)], turn.answer, rng))
         deaf = np.zeros(len(rows))
         deaf[: 0 if self.clean else heard - asked] = 1.0
-        return hear_batch(rows, _ear(clips, rng, self.clean), deaf, rng)
+        ear = _ear(clips, rng, self.clean, self.omni.tokenizer)
+        return hear_batch(rows, ear, deaf, rng)
 
     def _row(self, parts, answer: str, rng):
         return conversation(self.omni.tokenizer, parts, answer, rng)
@@ -297,7 +327,7 @@ def hear(
     if start:
         state = weights(start)
         whole = any(name.startswith("thinker.") for name in state)
-        (module if whole else module.ear).load_state_dict(state)
+        (module if whole else module.ear).load_state_dict(state, strict=False)
     data = HearData(omni, Features.build(store, "train", cache), store.turns("train"),
                     seed=run.seed)  # fmt: skip
     valid = HearData(omni, Features.build(store, "valid", cache), store.turns("valid"),

@@ -1,0 +1,61 @@
+"""Which text token is being spoken when: labels that teach the ear to hear in the Thinker's words.
+
+The voices tell when each sound begins; spaces between sounds are borders of words. Inside a word
+its tokens share the time by their length in bytes. That is no exact alignment, and need not be.
+
+    spans = word_spans(clip.phones, clip.units)
+    spelled("He ate an apple.", spans, tokenizer, step_ms=40.0, n=50)    # i64[50]
+
+Letters: n time steps. Left out: clips without timings and texts whose words are spoken as several
+(numbers in digits, hyphens): they give no labels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.data.phones import UNIT_MS
+from model.senses.tokenizer import Tokenizer
+from model.train.losses import IGNORE
+
+
+def word_spans(phones: Sequence[str], units: Sequence[int]) -> list[tuple[float, float]]:
+    """Start and end in ms of every spoken word."""
+    spans: list[tuple[float, float]] = []
+    start, now = None, 0.0
+    for phone, unit in zip(phones, units, strict=True):
+        sounds = any(letter.isalpha() for letter in phone)
+        if sounds and start is None:
+            start = now
+        if start is not None and (phone in (" ", "_") or phone in ".,!?;:") and not sounds:
+            spans.append((start, now))
+            start = None
+        now += unit * UNIT_MS
+    return spans if start is None else [*spans, (start, now)]
+
+
+def spelled(
+    text: str, spans: Sequence[tuple[float, float]], tokenizer: Tokenizer, step_ms: float, n: int
+) -> np.ndarray:
+    """The token spoken at the centre of each of `n` steps, `tts_pad` where nobody speaks; IGNORE
+    everywhere when text and spans do not have the same words."""
+    words: list[list[int]] = []
+    for i, token in enumerate(tokenizer.encode(text)):
+        piece = tokenizer.piece(token).decode("utf-8", "replace")
+        if i == 0 or piece[:1].isspace():
+            words.append([])
+        if any(letter.isalnum() for letter in piece):
+            words[-1].append(token)
+    words = [word for word in words if word]
+    if not spans or len(words) != len(spans):
+        return np.full(n, IGNORE)
+    labels = np.full(n, tokenizer.tts_pad)
+    centres = (np.arange(n) + 0.5) * step_ms
+    for word, (start, end) in zip(words, spans, strict=True):
+        sizes = np.array([len(tokenizer.piece(token)) for token in word], float)
+        borders = start + np.cumsum(sizes) / sizes.sum() * (end - start)
+        inside = (centres >= start) & (centres < end)
+        labels[inside] = np.array(word)[
+            np.minimum(np.searchsorted(borders, centres[inside]), len(word) - 1)
+        ]
+    return labels
