@@ -30,13 +30,13 @@ def test_a_stress_mark_is_heard_as_the_sound_after_it():
 def test_the_class_at_the_centre_of_each_step():
     phones, units = ["_", "h", "I", "_"], [2, 1, 3, 1]  # 50, 25, 75, 25 ms
     h, i = PHONES.index("h"), PHONES.index("I")
-    at_25 = frames(phones, units, 25, 9)
+    at_25 = frames(phones, units, 25.0, 9)
     assert at_25.dtype == np.int64
     assert at_25.tolist() == [0, 0, h, i, i, i, 0, 0, 0]
-    assert frames(phones, units, 80, 3).tolist() == [0, i, 0]  # centres 40, 120, 200 ms
+    assert frames(phones, units, 80.0, 3).tolist() == [0, i, 0]  # centres 40, 120, 200 ms
 
 
 def test_without_timings_nothing_is_claimed():
-    assert frames([], [], 80, 3).tolist() == [-1, -1, -1]
+    assert frames([], [], 80.0, 3).tolist() == [-1, -1, -1]
     with pytest.raises(ValueError, match="one for each"):
-        frames(["_"], [], 80, 3)
+        frames(["_"], [], 80.0, 3)

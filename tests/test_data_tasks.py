@@ -39,7 +39,7 @@ def test_a_wrong_answer_of_the_same_kind_is_not_right():
     """No answer to another fact of a task passes for this one's, unless the key is the same."""
     for task in tasks():
         for group in task.phrasings:
-            facts = [fact for fact in task.facts if fact.ask == group][:40]
+            facts = [fact for fact in task.facts if fact.ask == group][:200:12]
             for one in facts:
                 for other in facts:
                     if one.key != other.key and not right(one.key, other.key):

@@ -11,8 +11,17 @@ needs_wordnet = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def pool():
-    return sentences(seed=0, templates=600, strings=800)
+def pool(tmp_path_factory):
+    """The pool of an eighth of WordNet, which is quicker."""
+    folder = tmp_path_factory.mktemp("wordnet")
+    for part in ("noun", "verb", "adj", "adv"):
+        lines = (texts.WORDNET / f"data.{part}").read_text("latin-1").splitlines(keepends=True)
+        (folder / f"data.{part}").write_text("".join(lines[::8]), "latin-1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(texts, "WORDNET", folder)
+        found = sentences(seed=0, templates=600, strings=800)
+        assert sentences(seed=0, templates=600, strings=800) == found
+    return found
 
 
 def test_numbers_in_words():
@@ -44,13 +53,12 @@ def test_what_is_not_plain_is_left_out(text):
 
 
 @needs_wordnet
-def test_the_pool_is_the_same_each_time_and_clean(pool):
-    assert sentences(seed=0, templates=600, strings=800) == pool
+def test_the_pool_is_clean(pool):
     assert {s.source for s in pool} == {"wordnet", "chatterbot", "template", "words"}
     for s in pool:
         assert s.text == tidy(s.text)
         assert s.source == "template" or plain(s.text)
-    assert sum(s.split == "train" for s in pool) > 20_000
+    assert sum(s.split == "train" for s in pool) > 2_000
 
 
 @needs_wordnet

@@ -247,12 +247,12 @@ def _kokoro(
     names = UNSEEN * KOKORO_TEST
     unseen = [
         clip(s.text, "kokoro-unseen", Voice(name))
-        for s, name in zip(_pick(open_["test"], len(names), rng), names, strict=True)
+        for s, name in zip(_pick(open_["test"], len(names), rng), names, strict=False)
     ]
     names = KOKORO_VOICES * KOKORO_TRAIN
     various = [
         clip(s.text, "kokoro", Voice(name, speed=round(float(rng.uniform(0.9, 1.15)), 2)))
-        for s, name in zip(_pick(open_["train"], len(names), rng), names, strict=True)
+        for s, name in zip(_pick(open_["train"], len(names), rng), names, strict=False)
     ]
     return _shards("test", unseen, size, first=900), _shards("train", various, size, first=900)
 

@@ -133,8 +133,9 @@ def plain(text: str) -> bool:
     )
 
 
-def wordnet(folder: Path = WORDNET) -> list[str]:
+def wordnet(folder: Path | None = None) -> list[str]:
     """The quoted examples in WordNet's glosses."""
+    folder = folder or WORDNET
     if not (folder / "data.noun").exists():
         raise ValueError(f"no WordNet in {folder}; install the Debian package wordnet-base")
     found = []
