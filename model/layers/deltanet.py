@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from model.layers.norm import GatedRMSNorm, unit
 from model.layers.past import DeltaPast
 
-CHUNK = 64  # positions a chunk of the parallel form
+CHUNK = 32  # positions a chunk of the parallel form; up to twice as many are one chunk
 
 
 @dataclass(frozen=True)
@@ -135,40 +135,46 @@ def chunked(
 
 def _chunked(q, k, v, gate, state):
     batch, time, heads, _ = q.shape
-    size = min(CHUNK, time)
+    size = time if time <= 2 * CHUNK else CHUNK
     pad = -time % size
 
-    def cut(x: Tensor) -> Tensor:  # [B, T, H, ...] -> [chunks, B, H, C, ...]; zeros write nothing
+    def cut(x: Tensor) -> Tensor:  # [B, T, H, ...] -> [chunks, B H, C, ...]; zeros write nothing
         x = F.pad(x, (0, 0) * (x.dim() - 2) + (0, pad)) if pad else x
-        return x.unflatten(1, (-1, size)).transpose(2, 3).transpose(0, 1).contiguous()
+        x = x.unflatten(1, (-1, size)).transpose(2, 3).transpose(0, 1)
+        return x.contiguous().flatten(1, 2)
 
     q, k, v, beta = cut(q), cut(k), cut(v), cut(gate.write).unsqueeze(-1)
-    fade = cut(gate.decay).cumsum(-1)  # log decay from the start of the chunk
-    lower = torch.ones(size, size, dtype=torch.bool, device=q.device).tril()
-    pair = (fade.unsqueeze(-1) - fade.unsqueeze(-2)).masked_fill(~lower, -torch.inf).exp()
-    turned = k.transpose(-1, -2)
-    system = (k * beta) @ turned * pair  # below its diagonal: who corrects whom
-    weights = q @ turned * pair
-    alone = state is None and q.shape[0] == 1  # one chunk, nothing before it: no memory to read
-    right = v * beta if alone else torch.cat((v * beta, k * beta * fade.exp().unsqueeze(-1)), -1)
-    solved = torch.linalg.solve_triangular(  # system x = right; transposed, nothing is copied
-        system.mT, right.mT, upper=True, left=False, unitriangular=True
-    ).mT
-    writes = solved[..., : v.shape[-1]]
-    ends = k * (fade[..., -1:] - fade).exp().unsqueeze(-1)
-    if alone:
-        y, state = weights @ writes, ends[0].transpose(-1, -2) @ writes[0]
+    fade = cut(gate.decay).cumsum(-1).unsqueeze(-1)  # log decay from the start of the chunk
+    upper = torch.ones(size, size, dtype=torch.bool, device=q.device).triu(1)
+    pair = (fade - fade.mT).masked_fill_(upper, -torch.inf).exp_()
+    system = (k * beta) @ k.mT * pair  # below its diagonal: who corrects whom
+    weights = q @ k.mT * pair
+    ends = (k * (fade[:, :, -1:] - fade).exp()).mT
+    if state is None and q.shape[0] == 1:  # one chunk, nothing before it: no memory to read
+        writes = _solve(system, v * beta)
+        y, state = weights @ writes, (ends @ writes)[0]
     else:
-        reads = solved[..., v.shape[-1] :]
         if state is None:
             state = v.new_zeros(batch, heads, k.shape[-1], v.shape[-1])
-        asked = q * fade.exp().unsqueeze(-1)
+        state = state.flatten(0, 1)
+        grown = fade.exp()
+        solved = _solve(system, torch.cat((v * beta, k * beta * grown), -1))
+        writes, reads = solved.split((v.shape[-1], k.shape[-1]), dim=-1)
         outputs = []
-        for i in range(q.shape[0]):
-            written = writes[i] - reads[i] @ state
-            outputs.append(asked[i] @ state + weights[i] @ written)
-            state = state * fade[i, ..., -1].exp()[..., None, None]
-            state = state + ends[i].transpose(-1, -2) @ written
+        for ask, weight, write, read, end, last in zip(
+            *(x.unbind() for x in (q * grown, weights, writes, reads, ends, grown[:, :, -1:])),
+            strict=True,
+        ):
+            written = torch.baddbmm(write, read, state, alpha=-1)
+            outputs.append(torch.baddbmm(ask @ state, weight, written))
+            state = torch.baddbmm(state * last, end, written)
         y = torch.stack(outputs)
-    y = y.transpose(0, 1).transpose(2, 3).reshape(batch, -1, heads, v.shape[-1])
-    return y[:, :time], state
+    y = y.unflatten(1, (batch, heads)).permute(1, 0, 3, 2, 4).flatten(1, 2)
+    return y[:, :time], state.unflatten(0, (batch, heads))
+
+
+def _solve(system: Tensor, right: Tensor) -> Tensor:
+    """x of `system x = right`, lower triangular with ones; transposed, so nothing is copied."""
+    return torch.linalg.solve_triangular(
+        system.mT, right.mT, upper=True, left=False, unitriangular=True
+    ).mT
