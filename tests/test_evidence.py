@@ -140,9 +140,8 @@ def test_a_perfect_candidate(root, tmp_path):
     assert table.count("\n| ") == len(names) and "Moonshine" in table and "omni eval" in table
 
     calls = parrot.calls  # again: nothing is asked twice, except the clock
-    again, _ = measured(parrot, root, tmp_path, ("say", "hear"))
-    assert parrot.calls <= calls + 1  # `hear-human`, where its recordings are installed
-    assert len(again.figures) >= len(made.figures)
+    again, _ = measured(parrot, root, tmp_path, ("say", "hear-seen"))
+    assert parrot.calls == calls and len(again.figures) == len(made.figures)
 
 
 def test_a_bad_candidate(root, tmp_path):
@@ -199,6 +198,19 @@ def test_the_draw_does_not_change_with_more_data():
 def test_no_data_says_how_to_make_it(tmp_path):
     with pytest.raises(ValueError, match="omni data build"):
         Held(str(tmp_path))
+
+
+def test_rows_without_recordings_are_refused_or_left_out(root, tmp_path, capsys):
+    def nobody(held, n):
+        return []
+
+    wanted = [(replace(e, choose=nobody), names) for e, names in board.chosen(["hear-unseen"])]
+    wanted += board.chosen(["hear-seen"])
+    with pytest.raises(ValueError, match="hear-unseen: .* holds no item"):
+        board.measure(Parrot(root), "test", "w", wanted, 2, tmp_path, root)
+    made = board.measure(Parrot(root), "test", "w", wanted, 2, tmp_path, root, skip=True)
+    assert [f.row.name for f in made.figures] == ["hear-seen"]
+    assert "left out: hear-unseen" in capsys.readouterr().err
 
 
 def test_rows_by_name():

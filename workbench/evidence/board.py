@@ -103,7 +103,8 @@ def run(
 
     wanted = chosen(rows)
     omni = Omni.load(model)
-    return measure(Ours(omni), str(model), digest(omni.tokenizer.folder), wanted, items, out, data)
+    weights = digest(omni.tokenizer.folder)
+    return measure(Ours(omni), str(model), weights, wanted, items, out, data, skip=not rows)
 
 
 def measure(
@@ -114,17 +115,29 @@ def measure(
     items: int,
     out: Path,
     data: str = "datasets",
+    skip: bool = False,
 ) -> Board:
-    """Measure anybody. `wanted` are experiments with the names of the rows asked for."""
+    """Measure anybody. `wanted` are experiments with the names of the rows asked for.
+
+    `skip`: an experiment whose recordings are not on this machine is left out, and named.
+    """
     if items < 1:
         raise ValueError(f"a figure needs at least 1 item, got {items}")
     held = Held(data)
+    ready = []  # before anything long begins
+    for experiment, asked in wanted:
+        try:
+            subjects = experiment.choose(held, items)
+            if not subjects:
+                raise ValueError(f"{experiment.name}: {data} holds no item for it yet")
+            ready.append((experiment, asked, subjects))
+        except ValueError as error:
+            if not skip:
+                raise
+            tqdm.write(f"left out: {error}", file=sys.stderr)
     fresh: list[Figure] = []
     board = _board(name, weights, fresh, out)
-    for experiment, asked in wanted:
-        subjects = experiment.choose(held, items)
-        if not subjects:
-            raise ValueError(f"{experiment.name}: {data} holds no item for it yet")
+    for experiment, asked, subjects in ready:
         ledger = Ledger(out / "items" / f"{experiment.name.replace(':', '-')}.jsonl", experiment)
         records = ledger.records(candidate, weights, subjects)
         fresh += [f for f in experiment.figures(records) if f.row.name in asked]
