@@ -128,7 +128,7 @@ def test_nothing_speaks_of_one_machine():
 def test_the_readme_tells_of_commands_and_files_that_exist():
     text = (HOUSE / "README.md").read_text()
     make = (HOUSE / "Makefile").read_text()
-    cli = (HOUSE / "workbench" / "cli.py").read_text()
+    cli = "".join((HOUSE / "workbench" / f).read_text() for f in ("cli.py", "training.py"))
     for target in re.findall(r"^make (\w+)", text, re.M):
         assert re.search(rf"^{target}:", make, re.M), f"make {target}"
     commands = re.findall(r"(?:^|\| |`)omni (\w+)(?: (\w+))?", text, re.M)
