@@ -56,6 +56,10 @@ class Shape:
     def assumed(self) -> bool:
         return any(part.how == "assumed" for part in self.parts)
 
+    @property
+    def kind(self) -> str:
+        return "shape, assumed" if self.assumed else "shape"
+
     def json(self) -> dict:
         return asdict(self) | {"parameters": self.parameters, "assumed": self.assumed}
 

@@ -112,10 +112,13 @@ def recurrent(
     if state is None:
         state = v.new_zeros(v.shape[0], v.shape[2], k.shape[3], v.shape[3])
     outputs = []
-    for t in range(q.shape[1]):
-        query, key = q[:, t].unsqueeze(-1), k[:, t].unsqueeze(-1)  # [B, H, K, 1]
-        state = state * gate.decay[:, t].exp()[..., None, None]
-        error = (v[:, t] - (key * state).sum(-2)) * gate.write[:, t].unsqueeze(-1)  # [B, H, V]
+    columns = q.unsqueeze(-1), k.unsqueeze(-1), v  # [B, T, H, K, 1], the same, [B, T, H, V]
+    gates = gate.decay.exp()[..., None, None], gate.write.unsqueeze(-1)
+    for query, key, value, keep, write in zip(
+        *(x.unbind(1) for x in (*columns, *gates)), strict=True
+    ):
+        state = state * keep
+        error = (value - (key * state).sum(-2)) * write  # [B, H, V]
         state = torch.addcmul(state, key, error.unsqueeze(-2))
         outputs.append((query * state).sum(-2))
     return torch.stack(outputs, dim=1), state

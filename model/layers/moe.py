@@ -74,9 +74,11 @@ class Experts(nn.Module):
     def each(self, x: Tensor, routing: Routing) -> Tensor:
         """The plain form: every token visits its experts one by one."""
         rows = []
-        for token, chosen in enumerate(routing.experts.tolist()):
-            said = [swiglu(x[token], self.gate_up[i], self.down[i]) for i in chosen]
-            rows.append(routing.weights[token].to(said[0].dtype) @ torch.stack(said))
+        for token, chosen, weights in zip(
+            x, routing.experts.tolist(), routing.weights, strict=True
+        ):
+            said = torch.stack([swiglu(token, self.gate_up[i], self.down[i]) for i in chosen])
+            rows.append(weights.to(said.dtype) @ said)
         return torch.stack(rows)
 
     def together(self, x: Tensor, routing: Routing) -> Tensor:

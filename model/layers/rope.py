@@ -42,10 +42,8 @@ class Rotary(nn.Module):
 
 def rotate(x: Float[Tensor, "batch heads time dim"], angles: Angles) -> Tensor:
     """Turn the first R dimensions of every head by its place; the rest passes through."""
-    size = angles.cos.shape[-1]
-    turned = x[..., :size]
-    left, right = turned.chunk(2, dim=-1)
-    turned = turned * angles.cos + torch.cat((-right, left), dim=-1) * angles.sin
-    if size == x.shape[-1]:
-        return turned.to(x.dtype)
-    return torch.cat((turned.to(x.dtype), x[..., size:]), dim=-1)
+    half = angles.cos.shape[-1] // 2
+    cos, sin = angles.cos[..., :half], angles.sin[..., :half]  # the second half is the same
+    left, right, rest = x.split((half, half, x.shape[-1] - 2 * half), dim=-1)
+    turned = torch.cat((left * cos - right * sin, right * cos + left * sin, rest), dim=-1)
+    return turned.to(x.dtype)
