@@ -1,6 +1,7 @@
 """`omni train`: the stages of micro, in the order in which they are run.
 
     omni train codec --minutes 60     # sound <-> codes
+    omni train render --minutes 40    # codes -> sound, the codes stay as they are
     omni train ear --minutes 40       # sounds -> phones, so that it hears before it reads
     omni train hear --minutes 60      # sounds and text -> text
     omni train speak --minutes 60     # text -> codes
@@ -20,7 +21,8 @@ from tyro.conf import OmitArgPrefixes, arg
 from tyro.extras import SubcommandApp
 
 if TYPE_CHECKING:
-    from model.train.loop import Result, Run
+    from model.omni import Omni
+    from model.train.loop import Recipe, Result, Run
 
 train = SubcommandApp()
 
@@ -41,11 +43,23 @@ class Budget:
     """folder below which every stage has its own"""
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """another folder for this stage's checkpoint"""
+    start: Path | None = None
+    """checkpoint to begin with; else that of the stage before, where there is one"""
+    lr: float | None = None
+    """highest learning rate; else the stage's own"""
+    decay: float = 1.0
+    """this share of the run falls to a learning rate of 0; only with --lr"""
 
     def run(self, stage: str) -> "Run":
         from model.train.loop import Run
 
         return Run(self.out or self.runs / stage, self.steps, self.minutes, self.seed)
+
+    @property
+    def recipe(self) -> "Recipe | None":
+        from model.train.loop import Recipe
+
+        return None if self.lr is None else Recipe(self.lr, decay=self.decay)
 
     @property
     def features(self) -> Path:
@@ -55,9 +69,20 @@ class Budget:
 @train.command
 def codec(budget: OmitArgPrefixes[Budget]) -> None:
     """The codec: sound to codes and back."""
-    from model.train.codec import train_codec
+    from model.train.codec import CodecStage, train_codec
 
-    _told(train_codec(budget.data, budget.run("codec")))
+    stage = CodecStage() if budget.lr is None else CodecStage(lr=budget.lr)
+    _told(train_codec(budget.data, budget.run("codec"), stage))
+
+
+@train.command
+def render(budget: OmitArgPrefixes[Budget]) -> None:
+    """The codec's renderer alone: the codes keep their meaning, the sound gets better."""
+    from model.train.codec import CodecStage, train_renderer
+
+    stage = CodecStage() if budget.lr is None else CodecStage(lr=budget.lr)
+    start = budget.start or _needed(budget.runs, "codec")
+    _told(train_renderer(budget.data, budget.run("render"), start, stage))
 
 
 @train.command
@@ -65,23 +90,21 @@ def ear(budget: OmitArgPrefixes[Budget]) -> None:
     """AuT alone: name the sounds that are heard."""
     from model.data.store import Store
     from model.train import stages
-    from model.train.pack import assemble
 
-    omni = assemble(budget.runs, (), seed=budget.seed)
-    _told(stages.ear(omni.ear, Store(budget.data), budget.features, budget.run("ear")))
+    omni, store = _fresh(budget), Store(budget.data)
+    _told(stages.ear(omni.ear, store, budget.features, budget.run("ear"), budget.recipe))
 
 
 @train.command
 def hear(budget: OmitArgPrefixes[Budget]) -> None:
-    """AuT and Thinker: transcribe, answer questions. Begins with what `ear` learned, if it ran."""
+    """AuT and Thinker: transcribe, answer questions."""
     from model.data.store import Store
     from model.train import stages
-    from model.train.pack import assemble, checkpoint
+    from model.train.pack import checkpoint
 
-    omni = assemble(budget.runs, (), seed=budget.seed)
-    start = checkpoint(budget.runs, "ear")
-    run = budget.run("hear")
-    _told(stages.hear(omni, Store(budget.data), budget.features, run, start=start))
+    omni, store, run = _fresh(budget), Store(budget.data), budget.run("hear")
+    start = budget.start or checkpoint(budget.runs, "ear")
+    _told(stages.hear(omni, store, budget.features, run, budget.recipe, start))
 
 
 @train.command
@@ -89,24 +112,22 @@ def speak(budget: OmitArgPrefixes[Budget]) -> None:
     """Talker and MTP: say sentences, in the codes of the trained codec."""
     from model.data.store import Store
     from model.train import stages
-    from model.train.pack import assemble
 
-    omni = assemble(budget.runs, (), seed=budget.seed)
-    codes = _codes(budget)
-    _told(stages.speak(omni, Store(budget.data), codes, budget.run("speak")))
+    omni, store, codes = _fresh(budget), Store(budget.data), _codes(budget)
+    _told(stages.speak(omni, store, codes, budget.run("speak"), budget.recipe, budget.start))
 
 
 @train.command
 def talk(budget: OmitArgPrefixes[Budget]) -> None:
-    """Talker and MTP: say the Thinker's answers. Begins with what `speak` learned, if it ran."""
+    """Talker and MTP: say the Thinker's answers."""
     from model.data.store import Store
     from model.train import stages
     from model.train.pack import HEAR, assemble, checkpoint
 
     omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
-    start, codes = checkpoint(budget.runs, "speak"), _codes(budget)
-    store, run = Store(budget.data), budget.run("talk")
-    _told(stages.talk(omni, store, budget.features, codes, run, start=start))
+    store, codes, run = Store(budget.data), _codes(budget), budget.run("talk")
+    start = budget.start or checkpoint(budget.runs, "speak")
+    _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start))
 
 
 @train.command
@@ -128,18 +149,36 @@ def pack(
     _note(f"{out}: packed from {runs}")
 
 
+def _fresh(budget: Budget) -> "Omni":
+    """micro with the random weights of the seed."""
+    from model.train.pack import assemble
+
+    return assemble(budget.runs, (), seed=budget.seed)
+
+
+def _needed(runs: Path, stage: str) -> Path:
+    from model.train.pack import checkpoint
+
+    found = checkpoint(runs, stage)
+    if found is None:
+        raise FileNotFoundError(
+            f"{runs / stage} holds no checkpoint: run `omni train {stage}` first"
+        )
+    return found
+
+
 def _codes(budget: Budget) -> Path:
     """The folder of the codes of all clips; they are made again when the codec is newer."""
     from model.data.store import Store
+    from model.data.voices import NAMED
     from model.train.codec import load_codec, tokenise
-    from model.train.pack import checkpoint
 
-    trained = checkpoint(budget.runs, "codec")
-    folder = budget.runs / "codes"
-    for split in ("train", "valid"):
+    trained, folder = _needed(budget.runs, "codec"), budget.runs / "codes"
+    for split, copies in (("valid", 1), ("train", 3)):
         made = folder / f"{split}.npz"
-        if trained and (not made.exists() or made.stat().st_mtime < trained.stat().st_mtime):
-            tokenise(Store(budget.data).spoken(split), load_codec(trained), made)
+        if not made.exists() or made.stat().st_mtime < trained.stat().st_mtime:
+            clips = Store(budget.data).spoken(split)
+            tokenise(clips, load_codec(trained), made, copies, set(NAMED), jobs=2)
     return folder
 
 

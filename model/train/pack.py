@@ -1,6 +1,6 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/codec  runs/hear  runs/talk (or runs/speak)   each last.safetensors of the loop
+    runs/render, hear, talk (or codec for render, speak for talk): last.safetensors of the loop
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (the vision encoder, and stages that are not there) keeps the random
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from model.omni import Omni, OmniConfig
 from model.train.loop import weights
 
-CODEC, HEAR, TALKER = ("codec",), ("hear",), ("talk", "speak")  # the later stage first
+CODEC = ("render", "codec")  # the later stage first
+HEAR = ("hear",)
+TALKER = ("talk", "speak")
 
 
 def assemble(
@@ -30,7 +32,7 @@ def assemble(
         path = checkpoint(Path(runs), *names)
         if path is None:
             raise FileNotFoundError(
-                f"{Path(runs) / names[0]} holds no checkpoint: run `omni train {names[0]}` first"
+                f"{Path(runs) / names[-1]} holds no checkpoint: run `omni train {names[-1]}` first"
             )
         state = weights(path)
         for module, prefixes in (
