@@ -74,9 +74,8 @@ class Experts(nn.Module):
     def each(self, x: Tensor, routing: Routing) -> Tensor:
         """The plain form: every token visits its experts one by one."""
         rows = []
-        for token, chosen, weights in zip(
-            x, routing.experts.tolist(), routing.weights, strict=True
-        ):
+        experts = routing.experts.tolist()
+        for token, chosen, weights in zip(x, experts, routing.weights, strict=True):
             said = torch.stack([swiglu(token, self.gate_up[i], self.down[i]) for i in chosen])
             rows.append(weights.to(said.dtype) @ said)
         return torch.stack(rows)
@@ -86,11 +85,10 @@ class Experts(nn.Module):
         count, chosen = routing.experts.shape
         expert, order = routing.experts.flatten().sort(stable=True)  # pairs, grouped by expert
         load = torch.bincount(expert, minlength=len(self.gate_up)).tolist()
-        groups = zip(
-            x[order // chosen].split(load), self.gate_up.unbind(), self.down.unbind(), strict=True
-        )
-        y = torch.cat([swiglu(rows, *weights) for rows, *weights in groups if len(rows)])
-        y = y[order.argsort()].view(count, chosen, -1)  # back in the order of the tokens
+        rows = x.index_select(0, order // chosen).split(load)
+        groups = zip(rows, self.gate_up.unbind(), self.down.unbind(), strict=True)
+        y = torch.cat([swiglu(*group) for group in groups if len(group[0])])
+        y = y.index_select(0, order.argsort()).view(count, chosen, -1)  # the order of the tokens
         return (y * routing.weights.to(y.dtype).unsqueeze(-1)).sum(1)
 
 
