@@ -21,7 +21,7 @@ SILENCE = -1.5  # what log_mel_16k gives for no sound
 SCALE = np.float32(2 * np.log(10))  # log_mel_16k is log10(power) / 2 + 1.5
 
 
-def pad(rows: Sequence[np.ndarray], value: float, multiple: int = 1) -> Tensor:
+def pad(rows: Sequence[np.ndarray], value: float | int, multiple: int = 1) -> Tensor:
     """Rows of different length, padded on the right to the longest (a multiple of `multiple`)."""
     longest = max(len(row) for row in rows)
     longest += -longest % multiple
@@ -31,12 +31,12 @@ def pad(rows: Sequence[np.ndarray], value: float, multiple: int = 1) -> Tensor:
     return torch.from_numpy(out)
 
 
-def alike(lengths: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def alike(lengths: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
     """`count` random items of about the same length: little padding, every item as likely."""
     drawn = rng.integers(0, len(lengths), 12 * count)
     drawn = drawn[np.argsort(lengths[drawn], kind="stable")]
     start = int(rng.integers(0, 12)) * count
-    return drawn[start : start + count]
+    return drawn[start : start + count].tolist()
 
 
 def distort(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:

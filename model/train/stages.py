@@ -1,6 +1,6 @@
 """The stages in which micro is trained: what each one trains, on what, with which loss.
 
-    ear     AuT alone: name the phone of every 40 ms      (so that it hears before it reads)
+    ear     AuT alone: name phone and text token of every 40 ms  (it hears before it reads)
     hear    AuT and Thinker: transcribe; answer spoken and written questions
     speak   Talker and MTP: say sentences from codes
     talk    Talker and MTP: say the Thinker's answers, hearing its states of the question
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.data.phones import PHONES
 from model.data.store import Store, Turn
 from model.omni import Omni
-from model.senses.audio import AuT
 from model.senses.message import Audio, Text
 from model.senses.prompt import RATE
 from model.senses.tokenizer import Tokenizer
@@ -56,58 +56,55 @@ SLOTS = 4  # phone steps (40 ms) an ear state
 
 
 class Ear(nn.Module):
-    """AuT with a head that names the four phones of each state; the head is dropped afterwards."""
+    """AuT with two heads that are dropped afterwards: they name the four phones of each state, and
+    the four text tokens being spoken.
 
-    def __init__(self, aut: AuT):
-        super().__init__()
-        self.aut = aut
-        self.phones = nn.Linear(aut.config.out, SLOTS * len(PHONES))
-
-    def forward(self, batch: EarBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """States [B, N, D], the loss of naming phones, and its accuracy."""
-        states, _ = self.aut(batch.mel, window=float(batch.window), lengths=batch.frames)
-        logits = self.phones(states).unflatten(-1, (SLOTS, -1)).flatten(1, 2)
-        named = batch.phones[:, : logits.shape[1]]
-        logits = logits[:, : named.shape[1]]
-        return states, cross_entropy(logits, named), {"phones": accuracy(logits, named)}
-
-
-class Hear(nn.Module):
-    """Ear and Thinker together; two heads that are dropped afterwards teach the ear what it hears:
-    the phones, and the text tokens."""
+    Tokens are looked up in the Thinker's own table, so that the ear's states come to lie where the
+    Thinker keeps its words.
+    """
 
     def __init__(self, omni: Omni):
         super().__init__()
-        self.ear = Ear(omni.ear)
-        self.thinker = omni.thinker
+        self.aut = omni.ear
+        self.phones = nn.Linear(omni.config.ear.out, SLOTS * len(PHONES))
         self.spell = nn.Linear(omni.config.ear.out, SLOTS * omni.config.thinker.stack.width)
+        self.words = [omni.thinker.embed]  # in a list: belongs to the Thinker
+
+    def forward(self, batch: EarBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """States [B, N, D], the loss of naming phones and tokens, and how many were right."""
+        states, _ = self.aut(batch.mel, window=float(batch.window), lengths=batch.frames)
+        most = SLOTS * states.shape[1]
+        phones, tokens = batch.phones[:, :most], batch.tokens[:, :most]
+        named = self.phones(states).unflatten(-1, (SLOTS, -1)).flatten(1, 2)[:, : phones.shape[1]]
+        spelled = self.spell(states).unflatten(-1, (SLOTS, -1)).flatten(1, 2)
+        scored = tokens != IGNORE
+        words = F.linear(spelled[:, : tokens.shape[1]][scored], self.words[0].weight)
+        loss = 0.3 * cross_entropy(named, phones) + cross_entropy(words, tokens[scored])
+        right = {"phones": accuracy(named, phones), "spelled": accuracy(words, tokens[scored])}
+        return states, loss, right
+
+
+class Hear(nn.Module):
+    """Ear and Thinker together."""
+
+    def __init__(self, omni: Omni):
+        super().__init__()
+        self.ear = Ear(omni)
+        self.thinker = omni.thinker
         self.pad = omni.tokenizer.audio_pad
         self.balance = Balance(omni.thinker)
 
     def forward(self, batch: HearBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        states, phone_loss, metrics = self.ear(batch.ear)
+        states, named_loss, metrics = self.ear(batch.ear)
         x = self.thinker.embed(batch.ids) * batch.keep.unsqueeze(-1)
         x = _fill(x, batch.ids == self.pad, states[_true(batch.ear)])
         thought, _ = self.thinker(x, batch.places)
-        named, tokens = self.spelling(states, batch.ear.tokens)
-        spell_loss = cross_entropy(named, tokens)
-        metrics["spelled"] = accuracy(named, tokens)
         scored = batch.targets != IGNORE
         logits, targets = self.thinker.logits(thought.hidden[scored]), batch.targets[scored]
         loss = cross_entropy(logits, targets)
         balance = self.balance.take()
         metrics |= {"text": loss, "tokens": accuracy(logits, targets), "balance": balance}
-        return loss + spell_loss + 0.3 * phone_loss + 0.01 * balance, metrics
-
-    def spelling(self, states: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits f[n, V] of the token spoken at each labelled phone step, and the labels i64[n].
-
-        The output table is the Thinker's own, so that ear states come to lie where the Thinker
-        keeps its words."""
-        tokens = tokens[:, : SLOTS * states.shape[1]]
-        steps = self.spell(states).unflatten(-1, (SLOTS, -1)).flatten(1, 2)[:, : tokens.shape[1]]
-        scored = tokens != IGNORE
-        return self.thinker.logits(steps[scored]), tokens[scored]
+        return loss + named_loss + 0.01 * balance, metrics
 
 
 def _true(batch: EarBatch) -> Tensor:
@@ -195,6 +192,7 @@ class Talk(nn.Module):
 class EarData:
     """Clips for the ear stage."""
 
+    tokenizer: Tokenizer
     features: Features
     size: int = 64
     seed: int = 0
@@ -203,7 +201,7 @@ class EarData:
     def __call__(self, step: int) -> EarBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         clips = [self.features[i] for i in alike(self.features.frames, self.size, rng)]
-        return _ear(clips, rng, self.clean)
+        return _ear(clips, rng, self.clean, self.tokenizer)
 
 
 def _ear(
@@ -250,7 +248,7 @@ class HearData:
         asked = round(heard * self.asks) if self.questions else 0
         rows, clips = [], []
         for i in alike(self.features.frames, heard - asked, rng):
-            clip = self.features[int(i)]
+            clip = self.features[i]
             ask = Text(str(rng.choice(ASK)))
             clips.append(clip)
             rows.append(self._row([_sound(clip), ask], clip.text, rng))
@@ -297,25 +295,31 @@ class SpeakData:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         items = []
         for i in alike(self.lengths, self.size, rng):
-            name, text, voice = self.rows[int(i)]
+            name, text, voice = self.rows[i]
             codes = self.codes.draw(name, rng)
             items.append(speak_item(self.omni.tokenizer, text, voice, codes,
                                     self.omni.config.talker.end, rng))  # fmt: skip
         return speak_batch(items)
 
 
-def ear(aut: AuT, store: Store, cache: Path, run: Run, recipe: Recipe | None = None) -> Result:
-    """Train AuT alone."""
-    module = Ear(aut)
-    data = EarData(Features.build(store, "train", cache), seed=run.seed)
-    valid = EarData(Features.build(store, "valid", cache), seed=run.seed, clean=True)
+def ear(
+    omni: Omni, store: Store, cache: Path, run: Run, recipe: Recipe | None = None,
+    start: Path | None = None,
+) -> Result:  # fmt: skip
+    """Train AuT, and the Thinker's table of words with it; `start` is a checkpoint of `ear`."""
+    module = nn.ModuleDict({"ear": Ear(omni), "words": omni.thinker.embed})
+    if start:
+        module.load_state_dict(weights(start))
+    tokenizer = omni.tokenizer
+    data = EarData(tokenizer, Features.build(store, "train", cache), seed=run.seed)
+    valid = EarData(tokenizer, Features.build(store, "valid", cache), seed=run.seed, clean=True)
 
     def loss(batch: EarBatch):
-        _, total, metrics = module(batch)
+        _, total, metrics = module["ear"](batch)
         return total, metrics
 
     held_out = [valid(-1 - i) for i in range(4)]
-    return train(module, loss, data, run, recipe or Recipe(lr=1e-3), held_out)
+    return train(module, loss, data, run, recipe or Recipe(lr=1.5e-3), held_out)
 
 
 def hear(
@@ -326,8 +330,12 @@ def hear(
     module = Hear(omni)
     if start:
         state = weights(start)
-        whole = any(name.startswith("thinker.") for name in state)
-        (module if whole else module.ear).load_state_dict(state, strict=False)
+        if "words.weight" in state:  # of `ear`: the Thinker is new but for its words
+            omni.thinker.embed.weight.data.copy_(state["words.weight"])
+            state = {name: value for name, value in state.items() if name != "words.weight"}
+            module.ear.load_state_dict({k.removeprefix("ear."): v for k, v in state.items()})
+        else:
+            module.load_state_dict(state)
     data = HearData(omni, Features.build(store, "train", cache), store.turns("train"),
                     seed=run.seed)  # fmt: skip
     valid = HearData(omni, Features.build(store, "valid", cache), store.turns("valid"),
@@ -371,7 +379,7 @@ class TalkData:
             context = laid[-1].ids.numpy()
             items.append(speak_item(tokenizer, turn.answer, voice, codes, end, rng, context))
         for i in alike(self.speak.lengths, self.size - len(items), rng):
-            name, text, voice = self.speak.rows[int(i)]
+            name, text, voice = self.speak.rows[i]
             items.append(speak_item(tokenizer, text, voice, self.speak.codes.draw(name, rng),
                                     end, rng))  # fmt: skip
         places = pad([row.places.numpy().T for row in laid], 0).permute(2, 0, 1)

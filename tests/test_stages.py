@@ -1,0 +1,179 @@
+"""The stages on nano and a dozen clips: batches are right, losses fall, stages follow on."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from model.aria import lawful
+from model.data.store import CLIPS, TURNS, Store, encode, write
+from model.omni import Omni, OmniConfig
+from model.train import stages
+from model.train.batch import alike, distort, speak_batch, speak_item
+from model.train.codec import tokenise
+from model.train.codes import Codes
+from model.train.features import Features
+from model.train.loop import Recipe, Run, weights
+from model.train.losses import IGNORE, Balance, cross_entropy
+from model.train.pack import assemble
+from model.train.spelling import spelled, word_spans
+
+PHONES = ["_", "h", "ə", "l", "ˈ", "O", " ", "ð", "ɛ", "ɹ", "_"]
+UNITS = [4, 3, 3, 4, 1, 8, 2, 4, 5, 4, 2]  # 25 ms each: 1 s
+
+
+def clip(number: int, split: str) -> dict:
+    rng = np.random.default_rng(number)
+    tone = np.sin(2 * np.pi * (200 + 50 * (number % 5)) * np.arange(24_000) / 24_000)
+    wave = (0.3 * tone + 0.02 * rng.normal(size=24_000)).astype(np.float32)
+    return {"id": f"{split}-{number}", "text": "hello there", "source": "template",
+            "voice": "heart" if number % 2 else "male", "speed": 1.0, "rate": 24_000,
+            "flac": encode(wave, 24_000), "seconds": 1.0, "phones": PHONES, "units": UNITS,
+            "sha256": ""}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a small store and the codes of its clips."""
+    root = tmp_path_factory.mktemp("stages")
+    for split, count in (("train", 12), ("valid", 4)):
+        clips = [clip(i, split) for i in range(count)]
+        write(root / f"spoken/{split}-00000.parquet", clips, CLIPS)
+        turn = {"id": "t", "task": "greeting", "question": "Hello?", "answer": "Hello there.",
+                "key": "hello", "question_audio": f"{split}-0",
+                "answer_audio": f"{split}-1"}  # fmt: skip
+        write(root / f"turns/{split}.parquet", [turn] * 3, TURNS)
+    omni = nano()
+    for split in ("train", "valid"):
+        tokenise(Store(root).spoken(split), omni.codec, root / f"codes/{split}.npz", copies=2)
+    return root
+
+
+def nano() -> Omni:
+    torch.manual_seed(0)
+    return Omni(OmniConfig.nano())
+
+
+def run(place, name: str, steps: int = 12) -> Run:
+    return Run(place / name, steps=steps, log_every=1, valid_every=10**6)
+
+
+def losses(place, name: str, metric: str = "loss") -> list[float]:
+    lines = (place / name / "metrics.jsonl").read_text().splitlines()
+    return [row[metric] for row in map(json.loads, lines) if metric in row]
+
+
+def test_every_stage_learns_and_the_model_is_packed(place, monkeypatch):
+    store, cache, recipe = Store(place), place / "features", Recipe(lr=3e-3, warmup=0.0)
+    small = {"size": 4}
+    for kind in (stages.EarData, stages.HearData, stages.SpeakData, stages.TalkData):
+        init = kind.__init__
+        monkeypatch.setattr(
+            kind, "__init__", lambda self, *a, _init=init, **k: _init(self, *a, **(small | k))
+        )
+    stages.ear(nano(), store, cache, run(place, "ear"), recipe)
+    ear = place / "ear/last.safetensors"
+    stages.hear(nano(), store, cache, run(place, "hear"), recipe, start=ear)
+    stages.speak(nano(), store, place / "codes", run(place, "speak"), recipe)
+    speak = place / "speak/last.safetensors"
+    stages.talk(nano(), store, cache, place / "codes", run(place, "talk"), recipe, start=speak)
+    for name, metric in (("ear", "loss"), ("hear", "text"), ("speak", "code0"), ("talk", "code0")):
+        values = losses(place, name, metric)
+        assert all(map(math.isfinite, values))
+        assert sum(values[-3:]) < sum(values[:3]), name
+    with pytest.raises(FileNotFoundError, match="omni train codec"):
+        assemble(place, config=OmniConfig.nano())
+    omni = assemble(place, (("hear",), ("talk", "speak")), OmniConfig.nano())
+    trained = weights(place / "talk/last.safetensors")["speak.talker.head.weight"]
+    assert torch.equal(omni.talker.head.weight, trained)
+
+
+def test_batches_follow_from_the_step_alone(place):
+    omni, store = nano(), Store(place)
+    features = Features.build(store, "train", place / "features")
+    data = stages.HearData(omni, features, store.turns("train"), size=6)
+    one, two, other = data(3), data(3), data(4)
+    assert torch.equal(one.ids, two.ids) and torch.equal(one.ear.mel, two.ear.mel)
+    assert not torch.equal(one.ear.mel[:1, :, :16], other.ear.mel[:1, :, :16])
+
+
+def test_states_of_the_ear_fit_the_pads_of_the_text(place):
+    omni, store = nano(), Store(place)
+    features = Features.build(store, "train", place / "features")
+    batch = stages.HearData(omni, features, store.turns("train"), size=8)(0)
+    assert int(stages._true(batch.ear).sum()) == int((batch.ids == omni.tokenizer.audio_pad).sum())
+
+
+def test_a_spoken_sentence_becomes_a_lawful_stream(place):
+    omni = nano()
+    marks, end = omni.tokenizer, omni.config.talker.end
+    codes = np.random.default_rng(0).integers(0, 16, (20, 8))
+    for seed in range(20):
+        item = speak_item(marks, "hello there", "heart", codes, end, np.random.default_rng(seed))
+        heard = item["text"].nonzero()[0]
+        path = item["text"][heard[0] :]
+        assert lawful(path.tolist()) and (~path).sum() == 20
+        assert marks.decode(item["words"][heard].tolist()) == "hello there"
+        assert item["words"][heard[-1]] == marks.tts_text_eod
+        assert item["targets"][-1] == end
+        at = item["frame"].nonzero()[0]
+        assert (item["targets"][at - 1] == codes[:, 0]).all(), "each frame is predicted before"
+        assert (item["codes"][at] == codes).all()
+
+
+def test_context_enters_before_the_words(place):
+    omni = nano()
+    marks = omni.tokenizer
+    context = np.array([marks.im_start, marks.audio_pad, marks.audio_pad, marks.im_end])
+    item = speak_item(marks, "hello", "heart", np.zeros((5, 8), np.int64), 16,
+                      np.random.default_rng(0), context)  # fmt: skip
+    assert item["before"].sum() == 2
+    assert (item["targets"][: int(item["text"].argmax()) - 1] == IGNORE).all()
+    assert speak_batch([item, item]).before.shape == (2, len(item["words"]))
+
+
+def test_codes_that_are_missing_are_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train the codec"):
+        Codes(tmp_path / "train.npz")
+
+
+def test_items_of_a_batch_are_of_like_length():
+    lengths = np.arange(1000)
+    drawn = lengths[alike(lengths, 20, np.random.default_rng(0))]
+    assert len(drawn) == 20 and drawn.max() - drawn.min() < 300
+
+
+def test_distortion_keeps_shape_and_range():
+    rng = np.random.default_rng(0)
+    mel = rng.uniform(-1.5, 2, (80, 128)).astype(np.float16)
+    for seed in range(50):
+        out = distort(mel, np.random.default_rng(seed))
+        assert out.shape == mel.shape and out.dtype == np.float32
+        assert np.isfinite(out).all() and out.min() >= -1.5
+
+
+def test_words_are_spelled_in_time():
+    tokenizer = nano().tokenizer
+    spans = word_spans(PHONES, UNITS)
+    assert spans == [(100.0, 575.0), (625.0, 950.0)]
+    labels = spelled("hello there", spans, tokenizer, 40.0, 25)
+    labels = labels.tolist()
+    runs = [labels[0], *(b for a, b in zip(labels, labels[1:], strict=False) if a != b)]
+    assert tokenizer.decode([t for t in runs if t != tokenizer.tts_pad]) == "hello there"
+    assert labels[0] == labels[-1] == tokenizer.tts_pad
+    assert (spelled("hello", spans, tokenizer, 40.0, 25) == IGNORE).all(), "other words"
+    assert (spelled("hello there", [], tokenizer, 40.0, 25) == IGNORE).all(), "no timings"
+
+
+def test_losses():
+    logits = torch.randn(5, 7)
+    assert cross_entropy(logits, torch.full((5,), IGNORE)) == 0
+    omni = nano()
+    balance = Balance(omni.thinker)
+    omni.train()
+    omni.thinker(torch.randn(2, 9, 32))
+    value = float(balance.take().detach())
+    assert 1.9 < value < 4.1, "2 of 4 experts: 2 when all are used alike, 4 when always the same"
+    assert balance.take() == 0
