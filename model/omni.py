@@ -88,7 +88,7 @@ class OmniConfig:
         codec = CodecConfig.nano()
         books, codes = codec.renderer.codebooks, codec.renderer.entries
         return cls(
-            ear=AuTConfig(channels=4, width=32, heads=2, hidden=32, layers=1, out=32),
+            ear=AuTConfig.nano(),
             eye=VisionConfig.nano(),
             thinker=ThinkerConfig(4096, stack),
             talker=TalkerConfig(4096, 32, stack, MtpConfig(books, codes, depth)),

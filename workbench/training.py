@@ -44,7 +44,7 @@ class Budget:
     out: Annotated[Path | None, arg(aliases=["-o"])] = None
     """another folder for this stage's checkpoint"""
     start: Path | None = None
-    """checkpoint to begin with; else that of the stage before, where there is one"""
+    """checkpoint to begin with, or the folder of a whole model; else the stage before, if it ran"""
     lr: float | None = None
     """highest learning rate; else the stage's own"""
     decay: float = 1.0
@@ -91,8 +91,8 @@ def ear(budget: OmitArgPrefixes[Budget]) -> None:
     from model.data.store import Store
     from model.train import stages
 
-    omni, store = _fresh(budget), Store(budget.data)
-    _told(stages.ear(omni.ear, store, budget.features, budget.run("ear"), budget.recipe))
+    (omni, start), store = _begun(budget), Store(budget.data)
+    _told(stages.ear(omni, store, budget.features, budget.run("ear"), budget.recipe, start))
 
 
 @train.command
@@ -102,8 +102,8 @@ def hear(budget: OmitArgPrefixes[Budget]) -> None:
     from model.train import stages
     from model.train.pack import checkpoint
 
-    omni, store, run = _fresh(budget), Store(budget.data), budget.run("hear")
-    start = budget.start or checkpoint(budget.runs, "ear")
+    (omni, start), store, run = _begun(budget), Store(budget.data), budget.run("hear")
+    start = start if budget.start else checkpoint(budget.runs, "ear")
     _told(stages.hear(omni, store, budget.features, run, budget.recipe, start))
 
 
@@ -113,8 +113,8 @@ def speak(budget: OmitArgPrefixes[Budget]) -> None:
     from model.data.store import Store
     from model.train import stages
 
-    omni, store, codes = _fresh(budget), Store(budget.data), _codes(budget)
-    _told(stages.speak(omni, store, codes, budget.run("speak"), budget.recipe, budget.start))
+    (omni, start), store, codes = _begun(budget), Store(budget.data), _codes(budget)
+    _told(stages.speak(omni, store, codes, budget.run("speak"), budget.recipe, start))
 
 
 @train.command
@@ -124,9 +124,11 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
     from model.train import stages
     from model.train.pack import HEAR, assemble, checkpoint
 
-    omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
+    omni, start = _begun(budget)
+    if not budget.start:
+        omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
+        start = checkpoint(budget.runs, "speak")
     store, codes, run = Store(budget.data), _codes(budget), budget.run("talk")
-    start = budget.start or checkpoint(budget.runs, "speak")
     _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start))
 
 
@@ -149,11 +151,15 @@ def pack(
     _note(f"{out}: packed from {runs}")
 
 
-def _fresh(budget: Budget) -> "Omni":
-    """micro with the random weights of the seed."""
+def _begun(budget: Budget) -> "tuple[Omni, Path | None]":
+    """The model to train and the checkpoint its stage begins with: a whole model that was given,
+    else micro with the random weights of the seed."""
+    from model.omni import Omni
     from model.train.pack import assemble
 
-    return assemble(budget.runs, (), seed=budget.seed)
+    if budget.start and budget.start.is_dir():
+        return Omni.load(budget.start), None
+    return assemble(budget.runs, (), seed=budget.seed), budget.start
 
 
 def _needed(runs: Path, stage: str) -> Path:
@@ -168,17 +174,22 @@ def _needed(runs: Path, stage: str) -> Path:
 
 
 def _codes(budget: Budget) -> Path:
-    """The folder of the codes of all clips; they are made again when the codec is newer."""
+    """The folder of the codes of all clips; they are made again when the codec is newer. A whole
+    model that training begins with brings its own codec."""
     from model.data.store import Store
     from model.data.voices import NAMED
+    from model.omni import Omni
     from model.train.codec import load_codec, tokenise
 
-    trained, folder = _needed(budget.runs, "codec"), budget.runs / "codes"
+    whole = budget.start and budget.start.is_dir()
+    trained = budget.start / "model.safetensors" if whole else _needed(budget.runs, "codec")
+    codec, folder = None, budget.runs / "codes"
     for split, copies in (("valid", 1), ("train", 3)):
         made = folder / f"{split}.npz"
         if not made.exists() or made.stat().st_mtime < trained.stat().st_mtime:
+            codec = codec or (Omni.load(budget.start).codec if whole else load_codec(trained))
             clips = Store(budget.data).spoken(split)
-            tokenise(clips, load_codec(trained), made, copies, set(NAMED), jobs=2)
+            tokenise(clips, codec, made, copies, set(NAMED), jobs=2)
     return folder
 
 
