@@ -6,7 +6,6 @@ made lively (norm weights, decays and routers away from their start values), so 
 
 import pytest
 import torch
-
 from transformers import DynamicCache
 from transformers.models.qwen3_5_moe import modeling_qwen3_5_moe as theirs
 from transformers.models.qwen3_5_moe.configuration_qwen3_5_moe import Qwen3_5MoeTextConfig
