@@ -227,10 +227,13 @@ def test_strong_decay_and_long_streams_stay_finite():
     torch.testing.assert_close(y, plain, rtol=0, atol=2e-4)  # exp(a - b) of large a and b
 
 
-def test_the_chunk_length_does_not_matter(monkeypatch):
-    q, k, v, decay, write = delta_input(50)
+@pytest.mark.parametrize(
+    "name, length", [("CHUNK", 16), ("CHUNK", 64), ("BLOCK", 48), ("BLOCK", 7)]
+)
+def test_the_lengths_of_chunk_and_block_do_not_matter(monkeypatch, name, length):
+    q, k, v, decay, write = delta_input(100)
     expected = chunked(q, k, v, Gate(decay, write), None)
-    monkeypatch.setattr(deltanet, "CHUNK", 16)
+    monkeypatch.setattr(deltanet, name, length)
     torch.testing.assert_close(chunked(q, k, v, Gate(decay, write), None), expected, **CLOSE)
 
 

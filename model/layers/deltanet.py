@@ -20,6 +20,7 @@ from model.layers.norm import GatedRMSNorm, unit
 from model.layers.past import DeltaPast
 
 CHUNK = 32  # positions a chunk of the parallel form; up to twice as many are one chunk
+BLOCK = 2048  # positions worked on at once, so that a long prompt needs little memory
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,15 @@ def chunked(
     state: Float[Tensor, "batch heads key value"] | None,
 ) -> tuple[Float[Tensor, "batch time heads value"], Float[Tensor, "batch heads key value"]]:
     """The same rule in matrix products: within a chunk one triangular system gives all writes."""
+    outputs = []
     with torch.autocast(q.device.type, enabled=False):
-        return _chunked(q, k, v, gate, state)
+        for block in zip(*(x.split(BLOCK, dim=1) for x in (q, k, v, *gate)), strict=True):
+            y, state = _chunked(*block, state)
+            outputs.append(y)
+    return torch.cat(outputs, dim=1) if len(outputs) > 1 else y, state
 
 
-def _chunked(q, k, v, gate, state):
+def _chunked(q, k, v, decay, write, state):
     batch, time, heads, _ = q.shape
     size = time if time <= 2 * CHUNK else CHUNK
     pad = -time % size
@@ -146,8 +151,8 @@ def _chunked(q, k, v, gate, state):
         x = x.unflatten(1, (-1, size)).transpose(2, 3).transpose(0, 1)
         return x.contiguous().flatten(1, 2)
 
-    q, k, v, beta = cut(q), cut(k), cut(v), cut(gate.write).unsqueeze(-1)
-    fade = cut(gate.decay).cumsum(-1).unsqueeze(-1)  # log decay from the start of the chunk
+    q, k, v, beta = cut(q), cut(k), cut(v), cut(write).unsqueeze(-1)
+    fade = cut(decay).cumsum(-1).unsqueeze(-1)  # log decay from the start of the chunk
     upper = torch.ones(size, size, dtype=torch.bool, device=q.device).triu(1)
     pair = (fade - fade.mT).masked_fill_(upper, -torch.inf).exp_()
     system = (k * beta) @ k.mT * pair  # below its diagonal: who corrects whom
