@@ -137,6 +137,8 @@ def test_the_readme_tells_of_commands_and_files_that_exist():
         group = command in ("data", "train")
         for name in (command, second) if group else (command,):
             assert re.search(rf'def {name}\(|name="{name}"', cli), f"omni {command} {second}"
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (HOUSE / target).exists(), f"README's link: {target}"
     tree = text.partition("## The tree")[2].split("```")[1]
     folders: list[str] = []
     for line in filter(str.strip, tree.splitlines()):

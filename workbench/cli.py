@@ -222,7 +222,7 @@ def picture(
         raise ValueError(f"{len(state.audits)} sentences were spoken, expected one")
     words = [chunk.text for chunk in chunks if not len(chunk.audio)]
     samples = np.concatenate([chunk.audio for chunk in chunks])
-    title = f"{text}   pace {pace}, voice {voice}, model {model}"
+    title = f"{text} (pace {pace}, voice {voice}, model {Path(model).name})"
     out.write_text(aria_svg(words, state.audits[0], samples, RATE, title), encoding="utf-8")
 
 
