@@ -30,8 +30,8 @@ class AttentionConfig:
 class Causal(nn.Module):
     """softmax(q k / sqrt(D)) v, every query seeing the past and itself.
 
-    Few queries go through plain matrices, which is faster (in training by far); many through the
-    fused kernel, whose memory does not grow with T squared.
+    Some queries go through plain matrices, which is faster (in training by far); one or very many
+    through the fused kernel, whose memory does not grow with T squared.
     """
 
     def forward(
@@ -47,10 +47,11 @@ class Causal(nn.Module):
             seen = None if new == total else ~unseen(new, total, q.device)
             return F.scaled_dot_product_attention(q, k, v, seen, is_causal=seen is None)
         rows = q.reshape(*k.shape[:2], -1, q.shape[3])  # heads that share keys, one below another
+        if new == 1:  # sees everything
+            return F.scaled_dot_product_attention(rows, k, v).view_as(q)
         scores = (rows * q.shape[3] ** -0.5) @ k.mT
-        if new > 1:
-            ahead = unseen(new, total, q.device).repeat(rows.shape[2] // new, 1)
-            scores = scores.float().masked_fill(ahead, -torch.inf)
+        ahead = unseen(new, total, q.device).repeat(rows.shape[2] // new, 1)
+        scores = scores.float().masked_fill(ahead, -torch.inf)
         return (scores.softmax(-1).to(v.dtype) @ v).view_as(q)
 
 

@@ -18,8 +18,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
-        y = torch.rms_norm(x.float(), self.weight.shape, None, self.eps)
-        return torch.addcmul(y, y, self.weight.float()).to(x.dtype)
+        y = torch.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
+        return y.to(x.dtype)
 
 
 def unit(x: Float[Tensor, "... width"], eps: float = 1e-6) -> Float[Tensor, "... width"]:
