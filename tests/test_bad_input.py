@@ -287,6 +287,7 @@ def test_bad_places_for_the_sound(omni_says, model, command, out):
 @pytest.mark.parametrize("sign, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_in_the_middle(omni_says, model, sign, code):
     """Ctrl-C while the sound is being written: no file, the file of before stays."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" ignores it
     Path("out.wav").write_text("of before")
 
     def stop():
@@ -296,7 +297,10 @@ def test_stopped_in_the_middle(omni_says, model, sign, code):
 
     threading.Thread(target=stop, daemon=True).start()
     long = "One two three four five six seven eight nine ten. " * 20
-    assert omni_says("say", long, "--model", model)[0] == code
+    try:
+        assert omni_says("say", long, "--model", model)[0] == code
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert left() == ["out.wav"] and Path("out.wav").read_text() == "of before"
 
 
