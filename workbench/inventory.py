@@ -120,7 +120,7 @@ def _table(rows: list[tuple[str, ...]]) -> str:
     lines = []
     for row in rows:
         cells = [
-            f"{c:>{w}}" if c[:1].isdigit() else f"{c:<{w}}"
+            f"{c:>{w}}" if c.replace(",", "").isdigit() else f"{c:<{w}}"
             for c, w in zip(row, widths, strict=True)
         ]
         lines.append("  ".join(cells).rstrip())
