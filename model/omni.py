@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -155,7 +154,6 @@ class Omni(nn.Module):
     def listen(self, audio: Audio) -> Tensor:
         """States f[n, D] of a sound, one per 160 ms."""
         wave = torch.from_numpy(audio.at(RATE).samples)[None]
-        wave = F.pad(wave, (0, -wave.shape[1] % 160))  # whole mel frames
         states, _ = self.ear(log_mel_16k(wave))
         return states[0]
 

@@ -147,6 +147,15 @@ def test_stopping_closes_the_turn_and_keeps_what_was_said(omni):
     list(islice(answer(omni, [Message.of("user", "Go on")], state), 3))  # history is whole
 
 
+@pytest.mark.parametrize("samples", [400, 2559, 2560, 2561, 2700, 2719, 2720, 8001])
+def test_sound_of_any_length_fits_its_tokens(omni, samples):
+    rng = np.random.default_rng(0)
+    for rate in (8_000, 16_000, 24_000):
+        audio = Audio(rng.normal(0, 0.1, samples).astype(np.float32), rate)
+        prompt = omni.read([Message.of("user", audio)], Clock(), 0)
+        assert prompt.senses.sum() == omni.listen(audio).shape[0]
+
+
 def test_hear_gives_text(omni):
     assert isinstance(hear(omni, sound(0.5)), str)
 
