@@ -18,7 +18,7 @@ def test_both_decoders_say_the_same():
 
 @pytest.mark.parametrize("row", ["prefill", "decode", "train", "frames", "first-audio", "turn"])
 def test_rows_beside_transformers(row, monkeypatch):
-    for name, few in dict(PROMPT=64, STEPS=2, BATCH=2, TIME=16, WORDS=5, FRAMES=10).items():
+    for name, few in dict(PROMPT=64, STEPS=2, BATCH=2, TIME=16, WORDS=5, FRAMES=24).items():
         monkeypatch.setattr(bench, name, few)
     (speed,) = bench.run([row], repeats=1)
     assert speed.row == row and speed.ours > 0 and speed.theirs > 0 and speed.ratio > 0
