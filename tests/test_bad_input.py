@@ -8,6 +8,7 @@ import signal
 import struct
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -237,33 +238,38 @@ def _recording() -> Path:
 # --- the disk -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """No file can grow beyond 6,000 bytes: writing fails as on a full disk."""
+    """No file can grow beyond 6,000 bytes: writing fails as on a full disk.
+
+    Not a fixture: pytest writes its own progress, perhaps to a file, before a fixture ends.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (6000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_full_disk_while_speaking(omni_says, model, full_disk):
+def test_full_disk_while_speaking(omni_says, model):
     long = "One two three four five six seven eight nine ten."
-    refused(omni_says("say", long, "--model", model), "out.wav could not be written")
+    with full_disk():
+        result = omni_says("say", long, "--model", model)
+    refused(result, "out.wav could not be written")
     assert left() == []
 
 
-def test_full_disk_while_saving(omni, tmp_path, full_disk):
-    with pytest.raises(OSError, match="could not save"):
+def test_full_disk_while_saving(omni, tmp_path):
+    with full_disk(), pytest.raises(OSError, match="could not save"):
         omni.save(tmp_path / "new")
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
-def test_full_disk_leaves_the_old_checkpoint(omni, model, tmp_path, full_disk):
+def test_full_disk_leaves_the_old_checkpoint(omni, model, tmp_path):
     folder = tmp_path / "nano"
-    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     shutil.copytree(model, folder)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, resource.RLIM_INFINITY))
-    with pytest.raises(OSError, match="could not save"):
+    with full_disk(), pytest.raises(OSError, match="could not save"):
         omni.save(folder)
     assert Omni.load(folder) and [p.name for p in tmp_path.iterdir()] == ["nano"]
 

@@ -72,7 +72,7 @@ def codec(budget: OmitArgPrefixes[Budget]) -> None:
     from model.train.codec import CodecStage, train_codec
 
     stage = CodecStage() if budget.lr is None else CodecStage(lr=budget.lr)
-    _told(train_codec(budget.data, budget.run("codec"), stage))
+    _told(train_codec(budget.data, budget.run("codec"), stage, start=budget.start))
 
 
 @train.command

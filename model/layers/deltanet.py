@@ -2,9 +2,10 @@
 
 Letters: B batch, T time, H value heads, K key size, V value size, C chunk.
 Per head, in fp32:  S *= exp(g);  d = (v - S^T k) * beta;  S += k d^T;  o = S^T q
-`recurrent` is that formula, step by step (the documentation, and the decoder's path);
-`chunked` is the same in matrix products over chunks (training and prefill). A test holds them
-equal. Which one runs follows from the length of the input, never from a mode.
+`recurrent` is that formula, step by step (the documentation, and single steps); `chunked` is the
+same in matrix products over chunks (training and prefill); single.py has it as one compiled loop
+(a decoder's steps on a CPU). Tests hold them equal. Which one runs follows from the input, never
+from a mode.
 Source: Gated DeltaNet (arXiv 2412.06464); layout of the public `qwen3_5_moe`.
 """
 
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from model.layers import single
 from model.layers.norm import GatedRMSNorm, unit
 from model.layers.past import DeltaPast
 
@@ -50,6 +52,9 @@ class DeltaGate(nn.Module):
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(0.01, 16).log())
 
     def forward(self, x: Float[Tensor, "batch time width"]) -> Gate:
+        if single.small(x):
+            weights = self.a.weight, self.b.weight, self.dt_bias, self.A_log
+            return Gate(*single.delta_gate(x, *weights))
         decay = -self.A_log.float().exp() * F.softplus(self.a(x).float() + self.dt_bias)
         return Gate(decay, self.b(x).float().sigmoid())
 
@@ -74,6 +79,9 @@ class DeltaNet(nn.Module):
     ) -> tuple[Float[Tensor, "batch time width"], DeltaPast]:
         batch, time, _ = x.shape
         c = self.config
+        if time == 1 and single.small(x):
+            y, past = self._step(x, past)
+            return self.out(y.flatten(2)), past
         mixed, conv_past = self._convolve(self.qkv(x), past.conv if past else None)
         keys = 2 * c.key_heads * c.key_dim
         v = mixed[..., keys:].view(batch, time, c.value_heads, c.value_dim)
@@ -86,6 +94,14 @@ class DeltaNet(nn.Module):
         y, state = rule(q * c.key_dim**-0.5, k, v, self.gate(x), state)
         y = self.norm(y, self.z(x).view(batch, time, c.value_heads, c.value_dim))
         return self.out(y.flatten(2)), DeltaPast(conv_past, state)
+
+    def _step(self, x: Tensor, past: DeltaPast | None) -> tuple[Tensor, DeltaPast]:
+        """All of it but the last projection, for one position."""
+        c, gate = self.config, self.gate(x)
+        before = past or DeltaPast(None, None)
+        y, conv, state = single.delta_step(self.qkv(x), before.conv, self.conv.weight, *gate,
+                                           before.state, c.key_heads, c.key_dim, 1e-6)  # fmt: skip
+        return self.norm(y, self.z(x).view(y.shape)), DeltaPast(conv, state)
 
     def _convolve(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
         """Short depthwise causal convolution over [B, T, channels], with SiLU, in fp32."""

@@ -3,8 +3,8 @@
 Letters: N tokens (batch and time flattened), D width, I inner width, E experts, k chosen experts.
 The weights are a softmax in fp32 over the logits of the k best experts: the same as a softmax over
 all experts, of which the k best are made to sum to one.
-Two ways to run the chosen experts, held equal by a test: `each` (a few tokens visit their experts
-one by one) and `together` (many tokens are sorted by expert, and each expert runs once).
+Two ways to run the chosen experts, held equal by a test: a few tokens visit their experts one by
+one (single.py); many are sorted by expert, and each expert runs once.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-FEW = 4  # up to so many (token, expert) pairs, visiting them one by one is cheaper
+from model.layers import single
+
+FEW = 4  # up to so many tokens visit their experts one by one
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,10 @@ class Experts(nn.Module):
         self.down = nn.Parameter(torch.empty(config.experts, width, config.inner))
 
     def forward(self, x: Float[Tensor, "tokens width"], routing: Routing) -> Tensor:
-        run = self.each if routing.experts.numel() <= FEW else self.together
-        return run(x, routing)
-
-    def each(self, x: Tensor, routing: Routing) -> Tensor:
-        """The plain form: every token visits its experts one by one."""
-        rows = []
-        experts = routing.experts.tolist()
-        for token, chosen, weights in zip(x, experts, routing.weights, strict=True):
-            said = torch.stack([swiglu(token, self.gate_up[i], self.down[i]) for i in chosen])
-            rows.append(weights.to(said.dtype) @ said)
-        return torch.stack(rows)
+        if single.small(x, FEW):
+            weights = routing.weights, self.gate_up, self.down
+            return single.experts(x, routing.experts, *weights)
+        return self.together(x, routing)
 
     def together(self, x: Tensor, routing: Routing) -> Tensor:
         """Tokens sorted by expert, so that each expert runs once, for all that chose it."""

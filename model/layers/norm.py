@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from model.layers import single
+
 
 class RMSNorm(nn.Module):
     """`x / rms(x) * (1 + weight)` in fp32; weight starts at 0, so weight decay pulls towards 1."""
@@ -18,6 +20,8 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
+        if single.small(x):
+            return single.rms_norm(x, self.weight, 1.0, self.eps)
         y = torch.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
         return y.to(x.dtype)
 
@@ -38,5 +42,7 @@ class GatedRMSNorm(nn.Module):
     def forward(
         self, x: Float[Tensor, "... width"], gate: Float[Tensor, "... width"]
     ) -> Float[Tensor, "... width"]:
+        if single.small(x) and gate.dtype == x.dtype:
+            return single.rms_norm(x, self.weight, 0.0, self.eps, gate)
         y = torch.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
         return (y * F.silu(gate.float())).to(gate.dtype)

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from model.layers import single
+
 
 class Angles(NamedTuple):
     """What attention needs to turn queries and keys; the same for all layers of a stack."""
@@ -42,6 +44,8 @@ class Rotary(nn.Module):
 
 def rotate(x: Float[Tensor, "batch heads time dim"], angles: Angles) -> Tensor:
     """Turn the first R dimensions of every head by its place; the rest passes through."""
+    if x.shape[0] == x.shape[2] == 1 and single.small(x):
+        return single.rotate(x, *angles)
     half = angles.cos.shape[-1] // 2
     cos, sin = angles.cos[..., :half], angles.sin[..., :half]  # the second half is the same
     left, right, rest = x.split((half, half, x.shape[-1] - 2 * half), dim=-1)

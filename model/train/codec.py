@@ -60,15 +60,23 @@ class CodecStage:
 
 
 def train_codec(
-    root: str | Path, run: Run, stage: CodecStage | None = None, config: CodecConfig | None = None
+    root: str | Path,
+    run: Run,
+    stage: CodecStage | None = None,
+    config: CodecConfig | None = None,
+    start: str | Path | None = None,
 ) -> Result:
-    """Train a codec on the clips below `root`; its checkpoint is opened by `load_codec`."""
+    """Train a codec on the clips below `root`, new or from a checkpoint `start` of this stage; its
+    checkpoint is opened by `load_codec`."""
     stage, config = stage or CodecStage(), config or CodecConfig.micro()
     torch.manual_seed(run.seed)
     codec, teacher = Codec(config), Teacher(config.renderer.latent)
+    modules = nn.ModuleDict({"codec": codec, "teacher": teacher})
+    if start:
+        modules.load_state_dict(weights(start))
     spectra = MultiScale()
     return _train(
-        {"codec": codec, "teacher": teacher},
+        modules,
         lambda batch: codec_loss(codec, teacher, spectra, batch, stage),
         root,
         run,
@@ -90,7 +98,7 @@ def train_renderer(
     codec.renderer.requires_grad_(True)
     spectra = MultiScale()
     return _train(
-        {"codec": codec},
+        nn.ModuleDict({"codec": codec}),
         lambda batch: renderer_loss(codec, spectra, batch, stage),
         root,
         run,
@@ -98,7 +106,7 @@ def train_renderer(
     )
 
 
-def _train(modules: dict[str, nn.Module], loss, root: str | Path, run: Run, stage: CodecStage):
+def _train(modules: nn.ModuleDict, loss, root: str | Path, run: Run, stage: CodecStage):
     store = Store(root)
     pool = Pool(store.spoken("train"), stage)
     held = Pool(store.spoken("valid"), stage, most=200)

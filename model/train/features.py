@@ -91,10 +91,10 @@ def _make(shard: Path, base: Path) -> None:
         phones.append(classes.astype(np.int16))
         start += len(mel)
     for suffix, value in ((".mel.npy", mels), (".phones.npy", phones)):
-        part = base.with_suffix(suffix + ".part")
+        part = base.with_suffix(f"{suffix}.{os.getpid()}.part")  # another stage may do the same
         with part.open("wb") as file:
             np.save(file, np.concatenate(value))
         os.replace(part, base.with_suffix(suffix))
-    part = base.with_suffix(".json.part")
+    part = base.with_suffix(f".json.{os.getpid()}.part")
     part.write_text(json.dumps(rows))
     os.replace(part, base.with_suffix(".json"))

@@ -20,8 +20,9 @@ Call it again with the same `out` and it goes on where it stopped; a finished ru
   and resumed is, bit for bit, the run that was not; with `minutes` the schedule reads the clock.
 - All random numbers of a step (dropout and the like) follow from (seed, step), so no generator
   state has to be kept.
-- A checkpoint is one safetensors file, `last.safetensors`: weights ("model."), AdamW's moments
-  ("optim.") and step, seconds and seed in its header. It is written under another name and renamed.
+- A checkpoint is one safetensors file, `last.safetensors`: weights ("model."), the optimizer's
+  moments ("optim.") and step, seconds and seed in its header. It is written under another name and
+  renamed.
 - SIGINT and SIGTERM end the step, save and return (`finished=False`); a second one is not caught.
 - A step whose gradient is not finite is skipped and counted; 20 in a row raise.
 - Several processes (`accelerate launch`, `torchrun`): process r of n takes batch `step * n + r`.
@@ -52,6 +53,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from model.train.muon import Muon
+
 Batch = Any  # tensors in tuples, dicts or named tuples
 Loss = Callable[[Batch], tuple[Tensor, Mapping[str, Tensor | float]]]
 
@@ -60,7 +63,7 @@ MOST_SKIPS = 20  # steps in a row without a finite gradient
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW and its schedule. Matrices decay; vectors (norms, biases, scales) do not."""
+    """The optimizer (muon.py) and its schedule. Matrices decay; vectors do not."""
 
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.98)
@@ -127,9 +130,8 @@ def train(
     recipe = recipe or Recipe()
     module = nn.ModuleDict(module) if isinstance(module, dict) else module
     accelerator = Accelerator(mixed_precision="no")  # autocast is ours: see _Task
-    optimizer = torch.optim.AdamW(
-        _groups(module, recipe), lr=recipe.lr, betas=recipe.betas, fused=True
-    )
+    tables = [m.weight for m in module.modules() if isinstance(m, nn.Embedding)]
+    optimizer = Muon(_groups(module, recipe), recipe.lr, recipe.betas, tables)
     run.out.mkdir(parents=True, exist_ok=True)
     checkpoint = run.out / "last.safetensors"
     step, spent = 0, 0.0
@@ -290,8 +292,9 @@ def _restore(path: Path, module: nn.Module, optimizer, seed: int) -> tuple[int, 
             f"{path} is of another model than the one to train; give another folder ({error})"
         ) from None
     for name, parameter in module.named_parameters():
-        own = {key: moments.get(f"optim.{name}.{key}") for key in ("step", "exp_avg", "exp_avg_sq")}
-        if own["step"] is not None:
+        keys = ("momentum",) if optimizer.turns(parameter) else ("step", "exp_avg", "exp_avg_sq")
+        own = {key: moments.get(f"optim.{name}.{key}") for key in keys}
+        if all(value is not None for value in own.values()):
             optimizer.state[parameter] = own
     return int(header["step"]), float(header["seconds"])
 

@@ -1,0 +1,226 @@
+"""One position at a time on a CPU: the inner formulas as plain loops, compiled by numba.
+
+When a model writes or speaks, every layer sees one position, and of the time of a layer nine tenths
+would be the overhead of small tensor operations. The layers ask `small(x)`; what is here gives the
+same numbers (a test says how nearly) in one call instead of dozens. Nothing here has gradients.
+numba compiles a loop when it is first called and keeps it on disk for the next process.
+
+Letters: B batch, N rows, D width, H heads, K key size, V value size, C channels, R rotary size,
+k chosen experts, E experts, I inner width.
+Left out: matrix products of a whole layer (torch's are as fast), other devices and dtypes.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+FEW = 16  # rows up to which a loop beats torch's operations
+
+FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and inf stay what they are
+
+
+def compiled(loop: Callable[..., None]) -> Callable[..., None]:
+    """`loop` in machine code; `unwrap`, as checkers of types may have wrapped it."""
+    return njit(cache=True, fastmath=FAST, nogil=True)(inspect.unwrap(loop))
+
+
+def small(x: Tensor, rows: int = FEW) -> bool:
+    """Is this a few f32 rows on a CPU, with no gradient wanted?"""
+    return (
+        x.dtype == torch.float32
+        and x.numel() <= rows * x.shape[-1]
+        and x.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
+
+
+def array(x: Tensor) -> np.ndarray:
+    """The tensor's memory, for a loop to read."""
+    return x.detach().contiguous().numpy()
+
+
+def rms_norm(x: Tensor, weight: Tensor, offset: float, eps: float, gate: Tensor | None = None):
+    """`x / rms(x) * (offset + weight)`, times `silu(gate)` where there is one."""
+    rows = array(x).reshape(-1, x.shape[-1])
+    out = np.empty_like(rows)
+    if gate is None:
+        _rms_norm(rows, array(weight), offset, eps, out)
+    else:
+        _gated(rows, array(weight), array(gate).reshape(rows.shape), eps, out)
+    return torch.from_numpy(out).view(x.shape)
+
+
+@compiled
+def _rms_norm(x, weight, offset, eps, out):
+    for n in range(x.shape[0]):
+        total = np.float32(0)
+        for i in range(x.shape[1]):
+            total += x[n, i] * x[n, i]
+        scale = np.float32(1 / math.sqrt(total / x.shape[1] + eps))
+        for i in range(x.shape[1]):
+            out[n, i] = x[n, i] * scale * (np.float32(offset) + weight[i])
+
+
+@compiled
+def _gated(x, weight, gate, eps, out):
+    for n in range(x.shape[0]):
+        total = np.float32(0)
+        for i in range(x.shape[1]):
+            total += x[n, i] * x[n, i]
+        scale = np.float32(1 / math.sqrt(total / x.shape[1] + eps))
+        for i in range(x.shape[1]):
+            z = gate[n, i]
+            out[n, i] = x[n, i] * scale * weight[i] * z / (np.float32(1) + math.exp(-z))
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """rope.rotate for f32[1, H, 1, D] and the angles [1, 1, 1, R] of its place."""
+    rows = array(x).reshape(x.shape[1], x.shape[3])
+    out = np.empty_like(rows)
+    _rotate(rows, array(cos).reshape(-1), array(sin).reshape(-1), out)
+    return torch.from_numpy(out).view(x.shape)
+
+
+@compiled
+def _rotate(x, cos, sin, out):
+    half = cos.shape[0] // 2
+    for h in range(x.shape[0]):
+        for i in range(half):
+            left, right = x[h, i], x[h, half + i]
+            out[h, i] = left * cos[i] - right * sin[i]
+            out[h, half + i] = right * cos[i] + left * sin[i]
+        for i in range(2 * half, x.shape[1]):
+            out[h, i] = x[h, i]
+
+
+def delta_gate(x: Tensor, a: Tensor, b: Tensor, bias: Tensor, log: Tensor) -> tuple[Tensor, Tensor]:
+    """Log decay and write strength f32[*, H] of rows x f32[*, D]; a, b f32[H, D]."""
+    rows = array(x).reshape(-1, x.shape[-1])
+    decay = np.empty((len(rows), len(bias)), np.float32)
+    write = np.empty_like(decay)
+    _delta_gate(rows, array(a), array(b), array(bias), array(log), decay, write)
+    shape = (*x.shape[:-1], len(bias))
+    return torch.from_numpy(decay).view(shape), torch.from_numpy(write).view(shape)
+
+
+@compiled
+def _delta_gate(x, a, b, bias, log, decay, write):
+    for n in range(x.shape[0]):
+        for h in range(len(bias)):
+            step, strength = bias[h], np.float32(0)
+            for d in range(x.shape[1]):
+                step += a[h, d] * x[n, d]
+                strength += b[h, d] * x[n, d]
+            soft = step if step > 20 else math.log1p(math.exp(step))
+            decay[n, h] = -math.exp(log[h]) * soft
+            write[n, h] = 1 / (1 + math.exp(-strength))
+
+
+def delta_step(
+    x: Tensor, past: Tensor | None, weight: Tensor, decay: Tensor, write: Tensor,
+    state: Tensor | None, key_heads: int, key_dim: int, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """One step of Gated DeltaNet between its projections: short convolution, SiLU, unit queries and
+    keys, the delta rule.
+
+    x f32[B, 1, C] are queries, keys and values in a row; past f32[B, kernel - 1, C]; weight
+    f32[C, 1, kernel]; decay, write f32[B, 1, H]; state f32[B, H, K, V].
+    Returns y f32[B, 1, H, V], and the new past and state.
+    """
+    batch, _, channels = x.shape
+    heads = decay.shape[2]
+    value_dim = (channels - 2 * key_heads * key_dim) // heads
+    kernel = weight.shape[2]
+    old = np.zeros((batch, kernel - 1, channels), np.float32) if past is None else array(past)
+    before = (np.zeros((batch, heads, key_dim, value_dim), np.float32) if state is None
+              else array(state))  # fmt: skip
+    keep, after = np.empty_like(old), np.empty_like(before)
+    y = np.empty((batch, heads, value_dim), np.float32)
+    inputs = array(x).reshape(batch, channels), old, array(weight).reshape(channels, kernel)
+    gates = array(decay).reshape(batch, heads), array(write).reshape(batch, heads)
+    _delta_step(*inputs, *gates, before, key_heads, eps, keep, after, y)
+    shape = (batch, 1, heads, value_dim)
+    return torch.from_numpy(y).view(shape), torch.from_numpy(keep), torch.from_numpy(after)
+
+
+@compiled
+def _delta_step(x, old, weight, decay, write, before, key_heads, eps, keep, after, y):
+    batch, channels = x.shape
+    kernel = weight.shape[1]
+    heads, keys, values = before.shape[1:]
+    mixed = np.empty(channels, np.float32)
+    error = np.empty(values, np.float32)
+    group = heads // key_heads
+    for b in range(batch):
+        for t in range(kernel - 2):
+            keep[b, t] = old[b, t + 1]
+        keep[b, kernel - 2] = x[b]
+        for c in range(channels):
+            z = x[b, c] * weight[c, kernel - 1]
+            for t in range(kernel - 1):
+                z += old[b, t, c] * weight[c, t]
+            mixed[c] = z / (np.float32(1) + math.exp(-z))
+        for part in range(2 * key_heads):  # queries, then keys
+            start = part * keys
+            total = np.float32(0)
+            for i in range(start, start + keys):
+                total += mixed[i] * mixed[i]
+            scale = np.float32(1 / math.sqrt(total + eps))
+            if part < key_heads:
+                scale *= np.float32(1 / math.sqrt(keys))
+            for i in range(start, start + keys):
+                mixed[i] *= scale
+        for h in range(heads):
+            q = (h // group) * keys
+            k = q + key_heads * keys
+            v = 2 * key_heads * keys + h * values
+            fade = np.float32(math.exp(decay[b, h]))
+            error[:] = 0
+            for i in range(keys):
+                key = mixed[k + i] * fade
+                for j in range(values):
+                    error[j] += key * before[b, h, i, j]
+            for j in range(values):
+                error[j] = (mixed[v + j] - error[j]) * write[b, h]
+                y[b, h, j] = 0
+            for i in range(keys):
+                key, query = mixed[k + i], mixed[q + i]
+                for j in range(values):
+                    s = before[b, h, i, j] * fade + key * error[j]
+                    after[b, h, i, j] = s
+                    y[b, h, j] += query * s
+
+
+def experts(x: Tensor, chosen: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """The chosen experts' weighed answers: x f32[N, D], chosen i64[N, k], weights f32[N, k],
+    gate_up f32[E, 2 I, D], down f32[E, D, I]."""
+    out = np.zeros(x.shape, np.float32)
+    _experts(array(x), array(chosen), array(weights), array(gate_up), array(down), out)
+    return torch.from_numpy(out)
+
+
+@compiled
+def _experts(x, chosen, weights, gate_up, down, out):
+    inner = down.shape[2]
+    width = x.shape[1]
+    hidden = np.empty(inner, np.float32)
+    for n in range(x.shape[0]):
+        for c in range(chosen.shape[1]):
+            e = chosen[n, c]
+            for i in range(inner):
+                gate, up = np.float32(0), np.float32(0)
+                for d in range(width):
+                    gate += gate_up[e, i, d] * x[n, d]
+                    up += gate_up[e, inner + i, d] * x[n, d]
+                hidden[i] = gate / (np.float32(1) + math.exp(-gate)) * up * weights[n, c]
+            for d in range(width):
+                total = np.float32(0)
+                for i in range(inner):
+                    total += down[e, d, i] * hidden[i]
+                out[n, d] += total

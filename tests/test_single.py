@@ -1,0 +1,91 @@
+"""The compiled loops for single positions, held against torch's operations.
+
+With gradients on, the layers take torch's way; without, the loops. So both are one call apart.
+"""
+
+import pytest
+import torch
+
+from model.layers import single
+from model.layers.deltanet import DeltaConfig, DeltaNet
+from model.layers.moe import MoeConfig, SparseMoe
+from model.layers.norm import GatedRMSNorm, RMSNorm
+from model.layers.past import DeltaPast
+from model.layers.rope import Rotary, rotate
+
+CLOSE = {"atol": 2e-6, "rtol": 1e-5}
+
+
+def both(call):
+    """What torch's operations and the loops make of it."""
+    with torch.enable_grad():
+        slow = call()
+    with torch.no_grad():
+        return slow, call()
+
+
+def shaken(module):
+    torch.manual_seed(0)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    return module
+
+
+def test_what_is_small():
+    x = torch.zeros(2, 1, 8)
+    assert not single.small(x)  # gradients
+    with torch.no_grad():
+        assert single.small(x)
+        assert not single.small(x, rows=1)
+        assert not single.small(x.double()) and not single.small(x.to("meta"))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert not single.small(x)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 40), (1, 3, 1, 40), (16, 40), (40,)])
+def test_norms(shape):
+    torch.manual_seed(1)
+    x, gate = torch.randn(shape) * 30, torch.randn(shape) * 3
+    norm, gated = shaken(RMSNorm(40)), shaken(GatedRMSNorm(40))
+    torch.testing.assert_close(*both(lambda: norm(x)), **CLOSE)
+    torch.testing.assert_close(*both(lambda: gated(x, gate)), **CLOSE)
+    assert norm(x * 0).abs().max() == 0
+
+
+def test_rotation():
+    angles = Rotary(12, 1e4, (2, 2, 2))(torch.tensor([[[7]], [[3]], [[911]]]))
+    x = torch.randn(1, 5, 1, 20)
+    strided = torch.randn(1, 1, 5, 20).transpose(1, 2)
+    for heads in (x, strided):
+        torch.testing.assert_close(*both(lambda h=heads: rotate(h, angles)), **CLOSE)
+
+
+@pytest.mark.parametrize("heads", [(2, 2), (2, 4)])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_delta_steps(heads, batch):
+    """Step after step: outputs, convolution past and state; the past that was given stays."""
+    net = shaken(DeltaNet(24, DeltaConfig(*heads, 8, 12)))
+    torch.manual_seed(2)
+    slow = fast = None
+    for x in torch.randn(6, batch, 1, 24):
+        (wanted, slow), (got, now) = both(lambda x=x, s=slow, f=fast: net(x, f if _loops() else s))
+        torch.testing.assert_close(wanted, got, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(slow, now, atol=1e-5, rtol=1e-4)
+        if fast is not None:
+            kept = DeltaPast(*(part.clone() for part in fast))
+            with torch.no_grad():
+                net(x, fast)
+            torch.testing.assert_close(fast, kept, atol=0, rtol=0)
+        fast = now
+
+
+def _loops() -> bool:
+    return not torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("shared", [0, 16])
+def test_experts(shared):
+    moe = shaken(SparseMoe(24, MoeConfig(5, 2, 12, shared)))
+    for tokens in (1, 3, 4):
+        x = torch.randn(1, tokens, 24)
+        torch.testing.assert_close(*both(lambda x=x: moe(x)), atol=1e-5, rtol=1e-4)
