@@ -94,9 +94,10 @@ class State:
 @torch.inference_mode()
 def think(
     omni: Omni, prompt: Prompt, state: State, how: Sampling = GREEDY,
-    generator: torch.Generator | None = None, most: int = LONGEST,
+    generator: torch.Generator | None = None, most: int = LONGEST, given: Sequence[int] = (),
 ) -> Iterator[Word]:  # fmt: skip
-    """Read the prompt, then write the answer token by token, until it ends or `most` are there."""
+    """Read the prompt, then write the answer token by token, until it ends or `most` are there. It
+    begins with the tokens `given`, if any; those are not chosen."""
     thinker, specials = omni.thinker, omni.tokenizer
     middle = []
     for start in range(0, prompt.embeds.shape[1], PIECE):
@@ -110,7 +111,10 @@ def think(
     hidden, written = thought.hidden[0, -1], 0
     try:
         while written < most:
-            token = pick(thinker.logits(hidden), how, generator)
+            if written < len(given):
+                token = given[written]
+            else:
+                token = pick(thinker.logits(hidden), how, generator)
             if token in (specials.im_end, specials.endoftext):
                 break
             text = "" if token in specials.specials else utf8.decode(specials.piece(token))

@@ -73,6 +73,10 @@ class Clock:
         if self.interval is not None and self.interval < TICK:
             raise ValueError(f"interval must be at least {TICK} s (one token), not {self.interval}")
 
+    def tell(self, seconds: float) -> str:
+        """How a moment is written in front of what was heard or seen then; "" says nothing."""
+        return f"<{seconds:.1f} seconds>"
+
 
 @dataclass(frozen=True)
 class Spans:
@@ -152,10 +156,6 @@ def plan(
     return row.plan()
 
 
-def timestamp(seconds: float) -> str:
-    return f"<{seconds:.1f} seconds>"
-
-
 @dataclass
 class _Row:
     """The row while it is being written."""
@@ -204,7 +204,7 @@ class _Row:
         self.write(self.tokenizer.encode(text), Modality.TEXT)
 
     def stamp(self, seconds: float) -> None:
-        ids = self.tokenizer.encode(timestamp(seconds))
+        ids = self.tokenizer.encode(self.clock.tell(seconds))
         self.write(ids, Modality.TIMESTAMP, (seconds, seconds))
 
     def open(self, role: str) -> None:
