@@ -6,12 +6,13 @@ Letters: U units in emission order (text tokens and speech frames of one answer,
 them), N text tokens, M speech frames, S samples, P peaks, F mel bands, Tm mel frames, Q codebooks.
 
 Two clocks are kept apart. *Audio time* is where something is in the sound: frame m lies at
-m * frame_s. *Wall time* is when a unit was emitted. A text token that was emitted when m frames were
-out stands at m * frame_s in audio time, so its distance to its own sound is how far text runs ahead.
+m * frame_s. *Wall time* is when a unit was emitted. A text token that was emitted when m frames
+were out stands at m * frame_s in audio time, so its distance to its own sound is how far text runs
+ahead.
 
 ARIA's law: for every prefix, speech / text <= M / N, the ratio of the whole item; it is checked in
-integers, `n_s * N <= n_t * M`. Times that come from attention or a recogniser are estimates: `method`
-says which, `confidence` how sure.
+integers, `n_s * N <= n_t * M`. Times that come from attention or a recogniser are estimates:
+`method` says which, `confidence` how sure.
 
 Left out: two runs in one lane (stack two views with the same `link`), editing of span borders.
 """
@@ -46,7 +47,7 @@ class AlignView(View):
     frame_s: seconds of one speech frame
     audio f32[S] and sr; peaks i8[P, 2] (made from audio if absent)
     mel u8[F, Tm] and hop_s; align_attn f16[N, M] is kept in `.data`
-    method: how the spans were found, where `tokens` does not say it ("emission", "attention-DTW", ...)
+    method: how the spans were found, where `tokens` does not say it ("emission", "CTC", ...)
     """
 
     module = "align"
@@ -206,10 +207,10 @@ class AlignView(View):
         from matplotlib.figure import Figure
 
         a, meta = self.arrays, self.meta
-        figure = Figure(figsize=(9.6, 6.6))
+        figure = Figure(figsize=(9.6, 6.8))
         sides = {"left": 0.085, "right": 0.985}
         grid = figure.add_gridspec(
-            4, 1, height_ratios=(0.8, 1, 1.3, 1), hspace=0.25, top=0.93, bottom=0.45, **sides
+            4, 1, height_ratios=(0.8, 1, 1.3, 1), hspace=0.25, top=0.9, bottom=0.44, **sides
         )
         below = figure.add_gridspec(1, 2, wspace=0.2, top=0.33, bottom=0.075, **sides)
         lanes = [figure.add_subplot(grid[0])]

@@ -7,8 +7,8 @@ A view is made of three things that it computes once, when it is built: `meta` (
     view.html()     one offline page (str)             view.widget()  the live anywidget
     view            in a notebook: the page in a sandboxed frame, the picture and the table
 
-`set_render("static")` is for notebooks that are read where scripts are stripped; "widget" for a live
-kernel. Views with the same `link` share one `Selection` when they stand on one page.
+`set_render("static")` is for notebooks that are read where scripts are stripped; "widget" for a
+live kernel. Views with the same `link` share one `Selection` when they stand on one page.
 
 Everything shown is escaped here: text of models and users arrives as JSON data and is only ever put
 into text nodes and canvases. A page asks for nothing from any network (its policy forbids it).
@@ -21,6 +21,7 @@ import html
 import io
 import json
 import re
+import textwrap
 import unicodedata
 import warnings
 import zlib
@@ -170,9 +171,10 @@ class View:
             warnings.filterwarnings("ignore", "Glyph .* missing")  # a script this font lacks
             figure = self.figure(colors)
             FigureCanvasAgg(figure)
-            figure.suptitle(
-                f"{self.title}   {self.subtitle}", x=0.01, ha="left", size=9.5, wrap=False
-            )
+            height = figure.get_figheight()
+            figure.text(0.01, 1 - 0.1 / height, self.title, size=11, weight="bold", va="top")
+            told = "\n".join(textwrap.wrap(self.subtitle, 135)[:2])
+            figure.text(0.01, 1 - 0.32 / height, told, color=colors["soft"], va="top")
             figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
         small = io.BytesIO()  # 256 colours: a third of the bytes, and no eye sees it
         Image.open(out).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png")
