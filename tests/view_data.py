@@ -6,11 +6,7 @@ Not a test. The views themselves never make data; this file does, so that they n
 import numpy as np
 
 FRAME, RATE, HOP = 0.08, 24000, 0.01
-SENTENCE = (
-    "The| little| har|bour| lies| be|low| the| hill|,| and| when| the| wind| turns| north|,"
-    "| the| fish|ing| boats| come| home| be|fore| dark|;| you| can| hear| their| bells| from|"
-    " the| old| light|house|."
-).split("|")
+SENTENCE = ["The", " little", " har", "bour", " lies", " be", "low", " the", " hill", ",", " and", " when", " the", " wind", " turns", " north", ",", " the", " fish", "ing", " boats", " come", " home", " be", "fore", " dark", ";", " you", " can", " hear", " their", " bells", " from", " the", " old", " light", "house", "."]
 
 
 def turn(repeat: int = 1, broken: bool = False) -> dict:
@@ -164,12 +160,12 @@ def routing(T: int = 1000, L: int = 10, E: int = 16, K: int = 2, logits: bool = 
     answer = 4 + heard + typed
     stage = (np.arange(T) >= answer + said).astype(np.uint8)
     phase = (np.arange(T) >= answer).astype(np.uint8)
-    liking = rng.normal(0, 1.0, (2, 7, L, E))
-    liking[:, :, :, E // 3] -= 6  # an expert that is hardly used
+    liking = rng.normal(0, 0.5, (2, 7, L, E))
+    liking[:, :, : L // 2, E // 3] -= 6  # an expert that is hardly used
     score = (
         liking[stage, modality]
         + 0.7 * np.cumsum(rng.normal(0, 0.25, (T, 1, E)), 0) / np.sqrt(T / 50)
-        + rng.normal(0, 0.8, (T, L, E))
+        + rng.normal(0, 1.0, (T, L, E))
     ).astype(np.float32)
     ids = np.argsort(-score, axis=-1)[:, :, :K]
     top = np.take_along_axis(score, ids, -1)
@@ -203,7 +199,7 @@ def attention(Q: int = 48, heard: int = 130, L: int = 8, H: int = 4, Lsel=(3, 7)
             ts_pos.append(len(kinds)), ts_value.append(i * 0.16)
             kinds.append(4), times.append((i * 0.16, i * 0.16)), text.append(f"<{i * 0.16:.1f} s>")
         kinds.append(1), times.append((i * 0.16, (i + 1) * 0.16)), text.append("<audio>")
-    for w in " When| did| the| bell| ring|?".split("|"):
+    for w in [" When", " did", " the", " bell", " ring", "?"]:
         kinds.append(0), times.append((np.nan, np.nan)), text.append(w)
     base = len(kinds)
     words = [SENTENCE[i % len(SENTENCE)] for i in range(Q)]

@@ -6,7 +6,7 @@ Letters: N spans, F speech frames, R requests (repeats of the same turn), C stag
 
 Three rules that the view keeps. Spans overlap, so their lengths are never added: a stage's time is
 the union of its spans. Percentiles are of requests end to end: p95s of stages do not add up to the
-p95 of the whole. Figures reported by others are ghosts with their source, never beside ours as equal.
+p95 of the whole. Figures reported by others are ghosts with their source, never equals of ours.
 
 Where the client did not measure when a frame was heard (t_played NaN), playback is assumed to start
 with the first frame and to go on as soon as there is something to play; the view says so.
@@ -327,7 +327,7 @@ class LatencyView(View):
         names = [meta["stages"][s] for s in lanes]
         if self.reported:
             at = 0.0
-            for stage, ms in self.reported["spans"]:
+            for _, ms in self.reported["spans"]:
                 fall.barh(
                     len(lanes), ms, 0.5, at, fill=False, edgecolor=colors["soft"], lw=0.6,
                     hatch="////",
@@ -344,9 +344,14 @@ class LatencyView(View):
             if np.isfinite(t):
                 fall.axvline(t, color=colors["ink"], lw=0.7, ls=(0, (3, 2)))
                 fall.annotate(
-                    f"{m} {t:.0f}", (t, 1), (0, 2 + 9 * (k % 2)), xycoords=("data", "axes fraction"),
-                    textcoords="offset points", ha="center", size=7,
-                )  # fmt: skip
+                    f"{m} {t:.0f}",
+                    (t, 1),
+                    (0, 2 + 9 * (k % 2)),
+                    xycoords=("data", "axes fraction"),
+                    textcoords="offset points",
+                    ha="center",
+                    size=7,
+                )
         fall.set(
             yticks=range(len(names)), yticklabels=names, xlim=(0, until),
             ylim=(len(names) - 0.4, -0.6), xlabel="ms since the request began (typical request)",
