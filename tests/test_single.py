@@ -79,6 +79,21 @@ def test_delta_steps(heads, batch):
         fast = now
 
 
+@pytest.mark.parametrize("cut", [1, 2, 17, 39])
+def test_a_prompt(cut):
+    """Chunks of matrix products, one loop, and the loop in two pieces."""
+    net = shaken(DeltaNet(24, DeltaConfig(2, 4, 8, 12)))
+    x = torch.randn(2, 40, 24)
+    (slow, past), (fast, same) = both(lambda: net(x))
+    torch.testing.assert_close(slow, fast, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(past, same, atol=2e-5, rtol=1e-4)
+    with torch.no_grad():
+        first, between = net(x[:, :cut])
+        second, end = net(x[:, cut:], between)
+    torch.testing.assert_close(torch.cat((first, second), 1), fast, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(end, same, atol=1e-6, rtol=1e-6)
+
+
 def _loops() -> bool:
     return not torch.is_grad_enabled()
 

@@ -78,11 +78,17 @@ def codec(budget: OmitArgPrefixes[Budget]) -> None:
 @train.command
 def render(budget: OmitArgPrefixes[Budget]) -> None:
     """The codec's renderer alone: the codes keep their meaning, the sound gets better."""
+    from model.omni import Omni, OmniConfig
     from model.train.codec import CodecStage, train_renderer
+    from model.train.listener import Listener
+    from model.train.pack import checkpoint
 
     stage = CodecStage() if budget.lr is None else CodecStage(lr=budget.lr)
     start = budget.start or _needed(budget.runs, "codec")
-    _told(train_renderer(budget.data, budget.run("render"), start, stage))
+    ear = checkpoint(budget.runs, "ear")
+    listener = Listener.of(ear, Omni(OmniConfig.micro())) if ear else None
+    run = budget.run("render")
+    _told(train_renderer(budget.data, run, start, stage, listener=listener))
 
 
 @train.command

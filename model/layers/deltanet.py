@@ -2,10 +2,10 @@
 
 Letters: B batch, T time, H value heads, K key size, V value size, C chunk.
 Per head, in fp32:  S *= exp(g);  d = (v - S^T k) * beta;  S += k d^T;  o = S^T q
-`recurrent` is that formula, step by step (the documentation, and single steps); `chunked` is the
-same in matrix products over chunks (training and prefill); single.py has it as one compiled loop
-(a decoder's steps on a CPU). Tests hold them equal. Which one runs follows from the input, never
-from a mode.
+`recurrent` is that formula, step by step (the documentation, and single steps on a GPU); `chunked`
+is the same in matrix products over chunks (training, and prompts on a GPU); single.py has it as a
+compiled loop (prompts and steps on a CPU). Tests hold them equal. Which one runs follows from the
+input, never from a mode.
 Source: Gated DeltaNet (arXiv 2412.06464); layout of the public `qwen3_5_moe`.
 """
 
@@ -79,8 +79,8 @@ class DeltaNet(nn.Module):
     ) -> tuple[Float[Tensor, "batch time width"], DeltaPast]:
         batch, time, _ = x.shape
         c = self.config
-        if time == 1 and single.small(x):
-            y, past = self._step(x, past)
+        if single.plain(x):
+            y, past = self._loop(x, past)
             return self.out(y.flatten(2)), past
         mixed, conv_past = self._convolve(self.qkv(x), past.conv if past else None)
         keys = 2 * c.key_heads * c.key_dim
@@ -95,11 +95,11 @@ class DeltaNet(nn.Module):
         y = self.norm(y, self.z(x).view(batch, time, c.value_heads, c.value_dim))
         return self.out(y.flatten(2)), DeltaPast(conv_past, state)
 
-    def _step(self, x: Tensor, past: DeltaPast | None) -> tuple[Tensor, DeltaPast]:
-        """All of it but the last projection, for one position."""
+    def _loop(self, x: Tensor, past: DeltaPast | None) -> tuple[Tensor, DeltaPast]:
+        """All of it but the last projection, where no gradient is wanted."""
         c, gate = self.config, self.gate(x)
         before = past or DeltaPast(None, None)
-        y, conv, state = single.delta_step(self.qkv(x), before.conv, self.conv.weight, *gate,
+        y, conv, state = single.delta_rule(self.qkv(x), before.conv, self.conv.weight, *gate,
                                            before.state, c.key_heads, c.key_dim, 1e-6)  # fmt: skip
         return self.norm(y, self.z(x).view(y.shape)), DeltaPast(conv, state)
 

@@ -16,6 +16,7 @@ from model.senses.message import Message, Part
 from model.senses.prompt import Clock, Plan, plan
 from model.senses.tokenizer import Tokenizer
 from model.train.losses import IGNORE
+from model.train.spelling import Said
 
 SILENCE = -1.5  # what log_mel_16k gives for no sound
 SCALE = np.float32(2 * np.log(10))  # log_mel_16k is log10(power) / 2 + 1.5
@@ -105,6 +106,7 @@ class HearBatch(NamedTuple):
     places: Tensor  # i64[3, B, T]
     targets: Tensor  # i64[B, T], the next token where it is to be learnt
     keep: Tensor  # bool[B, T], False: this token's embedding is hidden (history dropout)
+    heard: Tensor  # i64[B, T, 2], first and last place where the next token sounds; -1 unknown
 
 
 def ear_batch(
@@ -145,21 +147,36 @@ def conversation(
     return ids, places, targets
 
 
+def sounding(
+    ids: np.ndarray, targets: np.ndarray, tokens: Sequence[Said], pad_id: int, state_ms: float
+) -> np.ndarray:
+    """For every position of a row whose answer is read aloud in its sound: the first and last place
+    i64[T, 2] of the ear's states in which the token to be written next is spoken."""
+    places = np.full((len(ids), 2), -1)
+    states = np.flatnonzero(ids == pad_id)
+    begin = int((targets != IGNORE).argmax())
+    for index, _, start, end in tokens:
+        first, last = int(start // state_ms), int(max(start, end - 1) // state_ms)
+        if first < len(states):
+            places[begin + index] = states[first], states[min(last, len(states) - 1)]
+    return places
+
+
 def hear_batch(
-    rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], ear: EarBatch, deaf: np.ndarray,
-    rng: np.random.Generator,
+    rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], heard: Sequence[np.ndarray],
+    ear: EarBatch, deaf: np.ndarray, rng: np.random.Generator,
 ) -> HearBatch:  # fmt: skip
-    """Rows of `conversation`. Of the answers in rows marked `deaf`, a random share U(0, 0.7) of
-    the tokens is hidden from what follows: a small model else learns the grammar of its texts
-    before it learns to listen."""
+    """Rows of `conversation` with what `sounding` says of them. Of the answers in rows marked
+    `deaf`, a random share U(0, 0.4) of the tokens is hidden from what follows: a small model else
+    learns the grammar of its texts before it learns to listen."""
     ids = pad([row[0] for row in rows], 0)
     targets = pad([row[2] for row in rows], IGNORE)
-    share = torch.from_numpy(deaf * rng.uniform(0, 0.7, len(rows)))
+    share = torch.from_numpy(deaf * rng.uniform(0, 0.4, len(rows)))
     hidden = torch.from_numpy(rng.random(ids.shape)) < share[:, None]
     answer = torch.zeros(ids.shape, dtype=torch.bool)
     answer[:, 1:] = targets[:, :-1] != IGNORE
     places = pad([row[1] for row in rows], 0).permute(2, 0, 1)
-    return HearBatch(ear, ids, places, targets, ~(hidden & answer))
+    return HearBatch(ear, ids, places, targets, ~(hidden & answer), pad(heard, -1))
 
 
 class SpeakBatch(NamedTuple):

@@ -57,6 +57,7 @@ class CodecStage:
     wave: float = 1.0
     commitment: float = 0.25
     phones: float = 0.3
+    listener: float = 0.5
 
 
 def train_codec(
@@ -90,16 +91,18 @@ def train_renderer(
     start: str | Path,
     stage: CodecStage | None = None,
     config: CodecConfig | None = None,
+    listener: nn.Module | None = None,
 ) -> Result:
     """Go on with the renderer alone: encoder and codebooks of `start` stay, so codes keep their
-    meaning, and a Talker can be trained on them at the same time."""
+    meaning, and a Talker can be trained on them at the same time. A `listener` (listener.py) adds
+    to the loss whether the sound is understood."""
     stage = stage or CodecStage()
     codec = load_codec(start, config)
     codec.renderer.requires_grad_(True)
     spectra = MultiScale()
     return _train(
         nn.ModuleDict({"codec": codec}),
-        lambda batch: renderer_loss(codec, spectra, batch, stage),
+        lambda batch: renderer_loss(codec, spectra, batch, stage, listener),
         root,
         run,
         stage,
@@ -241,7 +244,11 @@ def codec_loss(
 
 
 def renderer_loss(
-    codec: Codec, spectra: "MultiScale", batch: Mapping[str, Tensor], stage: CodecStage
+    codec: Codec,
+    spectra: "MultiScale",
+    batch: Mapping[str, Tensor],
+    stage: CodecStage,
+    listener: nn.Module | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     wave = batch["wave"]
     with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
@@ -249,7 +256,11 @@ def renderer_loss(
         keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
         vectors = codec.quantizer.embed(codes, keep)
     rebuilt = codec.renderer.render(vectors)[0]
-    return sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
+    total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
+    if listener:
+        understood = listener(rebuilt[:, AHEAD:], wave[:, AHEAD:-AHEAD])
+        total, metrics = total + stage.listener * understood, metrics | {"listener": understood}
+    return total, metrics
 
 
 def sound_loss(

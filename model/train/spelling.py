@@ -11,6 +11,7 @@ Letters: n time steps. Left out: clips without timings and texts whose words are
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,28 +35,46 @@ def word_spans(phones: Sequence[str], units: Sequence[int]) -> list[tuple[float,
     return spans if start is None else [*spans, (start, now)]
 
 
-def spelled(
-    text: str, spans: Sequence[tuple[float, float]], tokenizer: Tokenizer, step_ms: float, n: int
-) -> np.ndarray:
-    """The token spoken at the centre of each of `n` steps, `tts_pad` where nobody speaks; IGNORE
-    everywhere when text and spans do not have the same words."""
-    words: list[list[int]] = []
+class Said(NamedTuple):
+    """When one text token is spoken."""
+
+    index: int  # in the encoded text
+    token: int
+    start: float  # ms
+    end: float
+
+
+def said(text: str, spans: Sequence[tuple[float, float]], tokenizer: Tokenizer) -> list[Said]:
+    """The tokens that sound, in order; none when text and spans do not have the same words."""
+    words: list[list[tuple[int, int]]] = []
     for i, token in enumerate(tokenizer.encode(text)):
         piece = tokenizer.piece(token).decode("utf-8", "replace")
         if i == 0 or piece[:1].isspace():
             words.append([])
         if any(letter.isalnum() for letter in piece):
-            words[-1].append(token)
+            words[-1].append((i, token))
     words = [word for word in words if word]
-    if not spans or len(words) != len(spans):
+    if len(words) != len(spans):
+        return []
+    tokens = []
+    for word, (start, end) in zip(words, spans, strict=True):
+        sizes = np.array([len(tokenizer.piece(token)) for _, token in word], float)
+        borders = start + np.cumsum([0, *sizes]) / sizes.sum() * (end - start)
+        times = zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True)
+        tokens += [Said(*named, *time) for named, time in zip(word, times, strict=True)]
+    return tokens
+
+
+def spelled(
+    text: str, spans: Sequence[tuple[float, float]], tokenizer: Tokenizer, step_ms: float, n: int
+) -> np.ndarray:
+    """The token spoken at the centre of each of `n` steps, `tts_pad` where nobody speaks; IGNORE
+    everywhere when text and spans do not have the same words."""
+    tokens = said(text, spans, tokenizer)
+    if not tokens:
         return np.full(n, IGNORE)
     labels = np.full(n, tokenizer.tts_pad)
     centres = (np.arange(n) + 0.5) * step_ms
-    for word, (start, end) in zip(words, spans, strict=True):
-        sizes = np.array([len(tokenizer.piece(token)) for token in word], float)
-        borders = start + np.cumsum(sizes) / sizes.sum() * (end - start)
-        inside = (centres >= start) & (centres < end)
-        labels[inside] = np.array(word)[
-            np.minimum(np.searchsorted(borders, centres[inside]), len(word) - 1)
-        ]
+    for _, token, start, end in tokens:
+        labels[(centres >= start) & (centres < end)] = token
     return labels

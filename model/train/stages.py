@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from model.data.phones import PHONES
 from model.data.store import Store, Turn
+from model.layers.attention import Causal
 from model.omni import Omni
 from model.senses.message import Audio, Text
 from model.senses.prompt import RATE
@@ -36,6 +37,7 @@ from model.train.batch import (
     ear_batch,
     hear_batch,
     pad,
+    sounding,
     speak_batch,
     speak_item,
 )
@@ -43,7 +45,7 @@ from model.train.codes import Codes
 from model.train.features import Features, Heard
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
-from model.train.spelling import spelled
+from model.train.spelling import said, spelled
 
 ASK = (
     "Transcribe the audio.",
@@ -53,6 +55,7 @@ ASK = (
     "Please write what is said.",
 )
 SLOTS = 4  # phone steps (40 ms) an ear state
+STATE_MS = 160.0  # of an ear state
 
 
 class Ear(nn.Module):
@@ -84,11 +87,36 @@ class Ear(nn.Module):
         return states, loss, right
 
 
+class Guided(Causal):
+    """Attention whose first head is told where to look.
+
+    The voices' own timings say in which states of the ear the next token is spoken. A small model
+    finds that out by itself only after long; `loss` is -log of the head's weight on those states.
+    """
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        self.kept = q[:, 0], k[:, 0]  # f[B, T, D] each
+        return super().forward(q, k, v)
+
+    def loss(self, heard: Tensor) -> Tensor:
+        """heard i64[B, T, 2]: first and last position where to look, -1 where it does not matter"""
+        (q, k), self.kept = self.kept, None
+        scores = (q @ k.mT).float() * q.shape[-1] ** -0.5
+        at = torch.arange(scores.shape[2], device=scores.device)
+        scores = scores.masked_fill(at > at[:, None], -torch.inf)
+        there = (at >= heard[..., :1]) & (at <= heard[..., 1:])  # [B, T, T]
+        known = heard[..., 0] >= 0
+        right = scores.masked_fill(~there, -torch.inf)[known].logsumexp(-1)
+        return (scores[known].logsumexp(-1) - right).mean() if known.any() else scores.new_zeros(())
+
+
 class Hear(nn.Module):
-    """Ear and Thinker together."""
+    """Ear and Thinker together; the first head of the first full attention is guided."""
 
     def __init__(self, omni: Omni):
         super().__init__()
+        self.guided = Guided()
+        next(b for b in omni.thinker.stack.blocks if b.full).mixer.core = self.guided
         self.ear = Ear(omni)
         self.thinker = omni.thinker
         self.pad = omni.tokenizer.audio_pad
@@ -102,9 +130,10 @@ class Hear(nn.Module):
         scored = batch.targets != IGNORE
         logits, targets = self.thinker.logits(thought.hidden[scored]), batch.targets[scored]
         loss = cross_entropy(logits, targets)
-        balance = self.balance.take()
-        metrics |= {"text": loss, "tokens": accuracy(logits, targets), "balance": balance}
-        return loss + named_loss + 0.01 * balance, metrics
+        balance, looking = self.balance.take(), self.guided.loss(batch.heard)
+        metrics |= {"text": loss, "tokens": accuracy(logits, targets), "balance": balance,
+                    "looking": looking}  # fmt: skip
+        return loss + named_loss + 0.3 * looking + 0.01 * balance, metrics
 
 
 def _true(batch: EarBatch) -> Tensor:
@@ -246,12 +275,15 @@ class HearData:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         heard = round(self.size * self.listen)
         asked = round(heard * self.asks) if self.questions else 0
-        rows, clips = [], []
+        rows, clips, places = [], [], []
+        tokenizer = self.omni.tokenizer
         for i in alike(self.features.frames, heard - asked, rng):
             clip = self.features[i]
             ask = Text(str(rng.choice(ASK)))
             clips.append(clip)
             rows.append(self._row([_sound(clip), ask], clip.text, rng))
+            tokens, (ids, _, targets) = said(clip.text, clip.spans, tokenizer), rows[-1]
+            places.append(sounding(ids, targets, tokens, tokenizer.audio_pad, STATE_MS))
         for number in rng.integers(0, max(1, len(self.questions)), asked):
             i, turn = self.questions[int(number)]
             clips.append(self.features[i])
@@ -261,8 +293,9 @@ class HearData:
             rows.append(self._row([Text(turn.question)], turn.answer, rng))
         deaf = np.zeros(len(rows))
         deaf[: 0 if self.clean else heard - asked] = 1.0
-        ear = _ear(clips, rng, self.clean, self.omni.tokenizer)
-        return hear_batch(rows, ear, deaf, rng)
+        places += [np.full((len(row[0]), 2), -1) for row in rows[len(places) :]]
+        ear = _ear(clips, rng, self.clean, tokenizer)
+        return hear_batch(rows, places, ear, deaf, rng)
 
     def _row(self, parts, answer: str, rng):
         return conversation(self.omni.tokenizer, parts, answer, rng)
