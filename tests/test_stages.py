@@ -11,14 +11,14 @@ from model.aria import lawful
 from model.data.store import CLIPS, TURNS, Store, encode, write
 from model.omni import Omni, OmniConfig
 from model.train import stages
-from model.train.batch import alike, distort, speak_batch, speak_item
+from model.train.batch import Reading, alike, distort, sounding, speak_batch, speak_item
 from model.train.codec import tokenise
-from model.train.codes import Codes
+from model.train.codes import Codes, Copy
 from model.train.features import Features
 from model.train.loop import Recipe, Run, weights
 from model.train.losses import IGNORE, Balance, cross_entropy
 from model.train.pack import assemble
-from model.train.spelling import spelled, word_spans
+from model.train.spelling import said, spelled, word_spans
 
 PHONES = ["_", "h", "ə", "l", "ˈ", "O", " ", "ð", "ɛ", "ɹ", "_"]
 UNITS = [4, 3, 3, 4, 1, 8, 2, 4, 5, 4, 2]  # 25 ms each: 1 s
@@ -111,7 +111,8 @@ def test_a_spoken_sentence_becomes_a_lawful_stream(place):
     marks, end = omni.tokenizer, omni.config.talker.end
     codes = np.random.default_rng(0).integers(0, 16, (20, 8))
     for seed in range(20):
-        item = speak_item(marks, "hello there", "heart", codes, end, np.random.default_rng(seed))
+        reading = Reading("a", "hello there", "heart", ())
+        item = speak_item(marks, reading, Copy(codes, 0), end, np.random.default_rng(seed))
         heard = item["text"].nonzero()[0]
         path = item["text"][heard[0] :]
         assert lawful(path.tolist()) and (~path).sum() == 20
@@ -127,11 +128,65 @@ def test_context_enters_before_the_words(place):
     omni = nano()
     marks = omni.tokenizer
     context = np.array([marks.im_start, marks.audio_pad, marks.audio_pad, marks.im_end])
-    item = speak_item(marks, "hello", "heart", np.zeros((5, 8), np.int64), 16,
+    copy = Copy(np.zeros((5, 8), np.int64), 0)
+    item = speak_item(marks, Reading("a", "hello", "heart", ()), copy, 16,
                       np.random.default_rng(0), context)  # fmt: skip
     assert item["before"].sum() == 2
     assert (item["targets"][: int(item["text"].argmax()) - 1] == IGNORE).all()
     assert speak_batch([item, item]).before.shape == (2, len(item["words"]))
+
+
+def test_a_frame_looks_at_the_word_it_speaks(place):
+    """Two words: 100 to 575 ms and 625 to 950 ms, after 40 ms of silence in this copy."""
+    omni = nano()
+    marks, codes = omni.tokenizer, np.zeros((13, 8), np.int64)
+    reading = Reading("a", "hello there", "heart", word_spans(PHONES, UNITS))
+    first, second = (len(marks.encode(word)) for word in ("hello", " there"))
+    early = 0
+    for seed in range(20):
+        item = speak_item(marks, reading, Copy(codes, 40.0), 16, np.random.default_rng(seed))
+        words, frames = item["text"].nonzero()[0], item["frame"].nonzero()[0]
+        for i, at in enumerate(frames):
+            ms = (i + 0.5) * 80 - 40
+            spoken = item["spoken"][at - 1, 0]
+            if 100 <= ms < 575:
+                mine = words[:first]
+            elif 625 <= ms < 950:
+                mine = words[first : first + second]
+            else:
+                mine = []
+            early += spoken < 0 < len(mine)
+            assert spoken in mine or spoken < 0
+            assert spoken < at, "only what has been taken"
+    assert early < 60, "most frames are spoken after their word was taken"
+
+
+def test_a_token_is_written_where_it_sounds(place):
+    omni = nano()
+    marks = omni.tokenizer
+    said_at = said("hello there", word_spans(PHONES, UNITS), marks)
+    pads = [marks.audio_pad] * 7  # of 160 ms
+    answer = [*marks.encode("hello there"), marks.im_end]
+    ids = np.array([marks.im_start, *pads, marks.im_end, *answer])
+    targets = np.full(len(ids), IGNORE)
+    targets[8:-1] = answer
+    places = sounding(ids, targets, said_at, marks.audio_pad, 160.0)
+    assert places[8].tolist()[0] == 1, "the first token begins at 100 ms, in the first state"
+    assert places[8 + said_at[-1].index].tolist()[1] == 1 + 5, "the last one ends at 950 ms"
+    assert (places[:8] == -1).all() and (places[8 + len(said_at) :] == -1).all()
+
+
+def test_guidance_is_the_weight_of_the_places_to_look_at():
+    torch.manual_seed(0)
+    guided = stages.Guided()
+    q, k = torch.randn(1, 2, 6, 8), torch.randn(1, 1, 6, 8)
+    guided(q, k, k)
+    heard = torch.full((1, 6, 2), -1)
+    heard[0, 4] = torch.tensor([1, 2])
+    weights = (q[0, 0] @ k[0, 0].T / 8**0.5)[4, :5].softmax(-1)
+    assert guided.loss(heard).item() == pytest.approx(-weights[1:3].sum().log().item(), abs=1e-5)
+    guided(q, k, k)
+    assert guided.loss(torch.full((1, 6, 2), -1)) == 0
 
 
 def test_codes_that_are_missing_are_told(tmp_path):

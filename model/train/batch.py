@@ -15,8 +15,11 @@ from model.aria import draw
 from model.senses.message import Message, Part
 from model.senses.prompt import Clock, Plan, plan
 from model.senses.tokenizer import Tokenizer
+from model.speech.codec import FRAME, RATE
+from model.train.codes import Copy
 from model.train.losses import IGNORE
 from model.train.spelling import Said
+from model.train.spelling import said as said_when
 
 SILENCE = -1.5  # what log_mel_16k gives for no sound
 SCALE = np.float32(2 * np.log(10))  # log_mel_16k is log10(power) / 2 + 1.5
@@ -179,6 +182,18 @@ def hear_batch(
     return HearBatch(ear, ids, places, targets, ~(hidden & answer), pad(heard, -1))
 
 
+FRAME_MS = 1000 * FRAME / RATE
+
+
+class Reading(NamedTuple):
+    """A clip that the Talker learns to say."""
+
+    id: str
+    text: str
+    voice: str
+    spans: Sequence[tuple[float, float]]  # ms of every word, as `word_spans` has them; or none
+
+
 class SpeakBatch(NamedTuple):
     """Interleaved streams of words and frames. Everything is what *enters*; what is to be
     predicted at a position is what enters at the next one."""
@@ -191,15 +206,16 @@ class SpeakBatch(NamedTuple):
     targets: Tensor  # i64[B, L], class of the head: code 0, end, want or IGNORE
     text: Tensor  # bool[B, L], words whose durations sum to the frames
     before: Tensor  # bool[B, L], places that states of the Thinker take
+    spoken: Tensor  # i64[B, L, 2], place (twice) of the word that the next frame speaks; -1 unknown
 
 
 def speak_item(
-    tokenizer: Tokenizer, text: str, voice: str, codes: np.ndarray, end: int,
-    rng: np.random.Generator, context: np.ndarray | None = None,
+    tokenizer: Tokenizer, reading: Reading, copy: Copy, end: int, rng: np.random.Generator,
+    context: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """One spoken sentence as a stream; `codes` i64[S, K]; `context` i64[C] is the user's turn as
-    the Thinker read it: its words enter as words, its sounds as states of the Thinker."""
-    marks = tokenizer
+    """One spoken sentence as a stream; `context` i64[C] is the user's turn as the Thinker read it:
+    its words enter as words, its sounds as states of the Thinker."""
+    marks, (_, text, voice, spans), codes = tokenizer, reading, copy.codes
     context = np.zeros(0, np.int64) if context is None else context
     head = [marks.im_start, *marks.encode(voice), marks.im_end]
     said = [*marks.encode(text), marks.tts_text_eod]
@@ -226,16 +242,22 @@ def speak_item(
     text_at[start:][path] = True
     before = np.zeros(length, bool)
     before[: len(head)] = head == marks.audio_pad
+    spoken = np.full((length, 2), -1)
+    word_at, frame_at = np.flatnonzero(text_at), np.flatnonzero(frame)
+    centres = (np.arange(len(codes)) + 0.5) * FRAME_MS - copy.lead
+    for index, _, begins, ends in said_when(text, spans, tokenizer):
+        at = frame_at[(centres >= begins) & (centres < ends)]
+        spoken[at[at > word_at[index]] - 1] = word_at[index]  # else it is not in the stream yet
     share = rng.uniform(0, 0.6)
     keep = ~(frame & (rng.random(length) < share))
     wrong = rng.random(frames.shape) < 0.3 * share
     heard = np.where(wrong, rng.integers(0, end, frames.shape), frames)
     return {"words": words, "codes": frames, "heard": heard, "frame": frame, "keep": keep,
-            "targets": targets, "text": text_at, "before": before}  # fmt: skip
+            "targets": targets, "text": text_at, "before": before, "spoken": spoken}  # fmt: skip
 
 
 def speak_batch(items: Sequence[dict[str, np.ndarray]]) -> SpeakBatch:
-    fill = {"targets": IGNORE, "keep": True}
+    fill = {"targets": IGNORE, "keep": True, "spoken": -1}
     return SpeakBatch(
         *(pad([item[name] for item in items], fill.get(name, 0)) for name in SpeakBatch._fields)
     )

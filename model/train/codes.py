@@ -1,12 +1,20 @@
 """The codes of every clip, as `model.train.codec.tokenise` wrote them.
 
 codes = Codes(Path("runs/codes/train.npz"))
-codes.draw("heart-000123", rng)          # one of its copies, i64[S, K]
+codes.draw("heart-000123", rng)          # one of its copies
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+from model.speech.codec import RATE
+
+
+class Copy(NamedTuple):
+    codes: np.ndarray  # i64[S, K]
+    lead: float  # ms of silence before the clip begins
 
 
 class Codes:
@@ -17,7 +25,7 @@ class Codes:
             raise FileNotFoundError(f"{path} is not there: train the codec, then write its codes")
         with np.load(path) as file:
             self._codes, self._start = file["codes"], file["start"]
-            names, clip = file["ids"], file["clip"]
+            names, clip, self._lead = file["ids"], file["clip"], file["lead"]
         self._items: dict[str, list[int]] = {}
         for item, index in enumerate(clip):
             self._items.setdefault(str(names[index]), []).append(item)
@@ -30,8 +38,8 @@ class Codes:
         item = self._items[name][0]
         return int(self._start[item + 1] - self._start[item])
 
-    def draw(self, name: str, rng: np.random.Generator) -> np.ndarray:
-        """One copy i64[S, K]."""
+    def draw(self, name: str, rng: np.random.Generator) -> Copy:
         items = self._items[name]
         item = items[int(rng.integers(0, len(items)))]
-        return self._codes[self._start[item] : self._start[item + 1]].astype(np.int64)
+        codes = self._codes[self._start[item] : self._start[item + 1]].astype(np.int64)
+        return Copy(codes, float(self._lead[item]) * 1000 / RATE)

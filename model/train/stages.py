@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from model.data.phones import PHONES
 from model.data.store import Store, Turn
 from model.layers.attention import Causal
+from model.layers.stack import Stack
 from model.omni import Omni
 from model.senses.message import Audio, Text
 from model.senses.prompt import RATE
@@ -28,6 +29,7 @@ from model.senses.tokenizer import Tokenizer
 from model.train.batch import (
     EarBatch,
     HearBatch,
+    Reading,
     SpeakBatch,
     TalkBatch,
     alike,
@@ -45,7 +47,7 @@ from model.train.codes import Codes
 from model.train.features import Features, Heard
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
-from model.train.spelling import said, spelled
+from model.train.spelling import said, spelled, word_spans
 
 ASK = (
     "Transcribe the audio.",
@@ -90,9 +92,17 @@ class Ear(nn.Module):
 class Guided(Causal):
     """Attention whose first head is told where to look.
 
-    The voices' own timings say in which states of the ear the next token is spoken. A small model
-    finds that out by itself only after long; `loss` is -log of the head's weight on those states.
+    The voices' own timings say in which states of the ear the next token sounds, and which word the
+    next frame speaks. A small model finds that out by itself only after long; `loss` is -log of the
+    head's weight on those places.
     """
+
+    @classmethod
+    def into(cls, stack: Stack) -> "Guided":
+        """Takes the place of the softmax in the first block with full attention."""
+        guided = cls()
+        next(block for block in stack.blocks if block.full).mixer.core = guided
+        return guided
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         self.kept = q[:, 0], k[:, 0]  # f[B, T, D] each
@@ -111,12 +121,11 @@ class Guided(Causal):
 
 
 class Hear(nn.Module):
-    """Ear and Thinker together; the first head of the first full attention is guided."""
+    """Ear and Thinker together."""
 
     def __init__(self, omni: Omni):
         super().__init__()
-        self.guided = Guided()
-        next(b for b in omni.thinker.stack.blocks if b.full).mixer.core = self.guided
+        self.guided = Guided.into(omni.thinker.stack)
         self.ear = Ear(omni)
         self.thinker = omni.thinker
         self.pad = omni.tokenizer.audio_pad
@@ -151,9 +160,10 @@ def _fill(x: Tensor, slots: Tensor, states: Tensor) -> Tensor:
 class Speak(nn.Module):
     """Talker and MTP, teacher forced."""
 
-    def __init__(self, omni: Omni, frames: int = 640):
+    def __init__(self, omni: Omni, frames: int = 1024):
         super().__init__()
         self.talker = omni.talker
+        self.guided = Guided.into(omni.talker.stack)
         self.frames = frames  # per batch, that MTP learns from
         self.balance = Balance(omni.talker)
 
@@ -185,13 +195,13 @@ class Speak(nn.Module):
         spoken = batch.frame.sum(1).float()
         expected = (talker.frames_of(batch.words) * batch.text).sum(1)
         rate = ((expected - spoken) / spoken).square().mean()
-        balance = self.balance.take()
+        balance, looking = self.balance.take(), self.guided.loss(batch.spoken)
         metrics = {"code0": cross_entropy(logits[codes], targets[codes]),
                    "code0_right": accuracy(logits[codes], targets[codes]),
                    "want_end": cross_entropy(logits[~codes], targets[~codes]),
                    "residual": residual, "code1_right": accuracy(rest[:, 0], true[:, 1]),
-                   "rate": rate.sqrt(), "balance": balance}  # fmt: skip
-        return first + residual + 0.1 * rate + 0.01 * balance, metrics
+                   "rate": rate.sqrt(), "balance": balance, "looking": looking}  # fmt: skip
+        return first + residual + 0.1 * rate + 0.3 * looking + 0.01 * balance, metrics
 
 
 class Talk(nn.Module):
@@ -310,12 +320,12 @@ def _sound(clip: Heard) -> Audio:
 class SpeakData:
     """Sentences of the named voices with their codes.
 
-    `codes[id]` holds copies i64[copies, S, K] of one clip, each with another lead of silence: exact
+    `codes` holds copies of each clip, each with another lead of silence: exact
     codes are a fingerprint of a clip, and a model that sees only one copy learns it by heart.
     """
 
     omni: Omni
-    rows: Sequence[tuple[str, str, str]]  # id, text, voice
+    rows: Sequence[Reading]
     codes: Codes
     size: int = 48
     seed: int = 0
@@ -328,10 +338,10 @@ class SpeakData:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         items = []
         for i in alike(self.lengths, self.size, rng):
-            name, text, voice = self.rows[i]
-            codes = self.codes.draw(name, rng)
-            items.append(speak_item(self.omni.tokenizer, text, voice, codes,
-                                    self.omni.config.talker.end, rng))  # fmt: skip
+            reading = self.rows[i]
+            copy = self.codes.draw(reading.id, rng)
+            end = self.omni.config.talker.end
+            items.append(speak_item(self.omni.tokenizer, reading, copy, end, rng))
         return speak_batch(items)
 
 
@@ -388,33 +398,32 @@ class TalkData:
     seed: int = 0
     share: float = 0.6  # of the rows answer a question
     clean: bool = False
-    answers: list[tuple[Turn, str]] = field(init=False)  # with the voice of the answer
+    answers: list[tuple[Turn, Reading]] = field(init=False)
     heard: dict[str, int] = field(init=False)  # id of a clip -> its features
 
     def __post_init__(self):
-        voices = {name: voice for name, _, voice in self.speak.rows}
+        readings = {reading.id: reading for reading in self.speak.rows}
         self.heard = {row["id"]: i for i, row in enumerate(self.features.rows)}
-        self.answers = [(turn, voices[turn.answer_audio]) for turn in self.turns
-                        if turn.answer_audio in voices]  # fmt: skip
+        self.answers = [(turn, readings[turn.answer_audio]) for turn in self.turns
+                        if turn.answer_audio in readings]  # fmt: skip
 
     def __call__(self, step: int) -> TalkBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         tokenizer, end = self.speak.omni.tokenizer, self.speak.omni.config.talker.end
         clips, laid, items = [], [], []
         for number in rng.integers(0, len(self.answers), round(self.size * self.share)):
-            turn, voice = self.answers[int(number)]
+            turn, reading = self.answers[int(number)]
             parts = [Text(turn.question)]
             if turn.question_audio in self.heard and (not clips or rng.random() < 0.8):
                 clips.append(self.features[self.heard[turn.question_audio]])
                 parts = [_sound(clips[-1])]
             laid.append(asked(tokenizer, parts, rng))
-            codes = self.speak.codes.draw(turn.answer_audio, rng)
-            context = laid[-1].ids.numpy()
-            items.append(speak_item(tokenizer, turn.answer, voice, codes, end, rng, context))
+            copy = self.speak.codes.draw(reading.id, rng)
+            items.append(speak_item(tokenizer, reading, copy, end, rng, laid[-1].ids.numpy()))
         for i in alike(self.speak.lengths, self.size - len(items), rng):
-            name, text, voice = self.speak.rows[i]
-            items.append(speak_item(tokenizer, text, voice, self.speak.codes.draw(name, rng),
-                                    end, rng))  # fmt: skip
+            reading = self.speak.rows[i]
+            copy = self.speak.codes.draw(reading.id, rng)
+            items.append(speak_item(tokenizer, reading, copy, end, rng))
         places = pad([row.places.numpy().T for row in laid], 0).permute(2, 0, 1)
         return TalkBatch(_ear(clips, rng, self.clean), pad([row.ids.numpy() for row in laid], 0),
                          places, speak_batch(items))  # fmt: skip
@@ -423,11 +432,13 @@ class TalkData:
 NAMED = ("heart", "male", "alto", "child", "deep")  # the voices that the Talker learns by name
 
 
-def named(store: Store, split: str, codes: Codes) -> list[tuple[str, str, str]]:
-    """(id, text, voice) of the clips of a split that are spoken by a named voice and have codes."""
+def named(store: Store, split: str, codes: Codes) -> list[Reading]:
+    """The clips of a split that are spoken by a named voice and have codes."""
     clips = store.spoken(split)
-    columns = zip(clips.ids, clips.column("text"), clips.column("voice"), strict=True)
-    return [row for row in columns if row[2] in NAMED and row[0] in codes]
+    columns = (clips.column(name) for name in ("text", "voice", "phones", "units"))
+    return [Reading(name, text, voice, word_spans(phones, units))
+            for name, text, voice, phones, units in zip(clips.ids, *columns, strict=True)
+            if voice in NAMED and name in codes]  # fmt: skip
 
 
 def speak(
