@@ -6,10 +6,49 @@ Not a test. The views themselves never make data; this file does, so that they n
 import numpy as np
 
 FRAME, RATE, HOP = 0.08, 24000, 0.01
-SENTENCE = ["The", " little", " har", "bour", " lies", " be", "low", " the", " hill", ",", " and", " when", " the", " wind", " turns", " north", ",", " the", " fish", "ing", " boats", " come", " home", " be", "fore", " dark", ";", " you", " can", " hear", " their", " bells", " from", " the", " old", " light", "house", "."]
+SENTENCE = [
+    "The",
+    " little",
+    " har",
+    "bour",
+    " lies",
+    " be",
+    "low",
+    " the",
+    " hill",
+    ",",
+    " and",
+    " when",
+    " the",
+    " wind",
+    " turns",
+    " north",
+    ",",
+    " the",
+    " fish",
+    "ing",
+    " boats",
+    " come",
+    " home",
+    " be",
+    "fore",
+    " dark",
+    ";",
+    " you",
+    " can",
+    " hear",
+    " their",
+    " bells",
+    " from",
+    " the",
+    " old",
+    " light",
+    "house",
+    ".",
+]
 
 
-def turn(repeat: int = 1, broken: bool = False) -> dict:
+def turn(repeat: int = 1, broken: bool = False, sound: bool = True) -> dict:
     """Arguments of AlignView: about 10 s of speech per repeat, one token unspoken."""
     words = SENTENCE * repeat
     n = len(words)
@@ -33,7 +72,7 @@ def turn(repeat: int = 1, broken: bool = False) -> dict:
         spoken += 1
     kind = np.array(kind, np.uint8)
     step = np.where(kind == 0, 0.013, 0.034)
-    audio = _voice(speaks)
+    audio = _voice(speaks) if sound else np.zeros(0, np.float32)
     return dict(
         units={
             "step": np.arange(len(kind), dtype=np.int32),
@@ -48,7 +87,7 @@ def turn(repeat: int = 1, broken: bool = False) -> dict:
         frame_s=FRAME,
         audio=audio,
         sr=RATE,
-        mel=_mel(audio),
+        mel=_mel(audio) if sound else None,
         hop_s=HOP,
         method="emission",
     )
@@ -211,7 +250,7 @@ def attention(Q: int = 48, heard: int = 130, L: int = 8, H: int = 4, Lsel=(3, 7)
     ref = np.linspace(1.0, heard * 0.16 - 1.5, Q).astype(np.float32)
     ref[::9] = np.nan
     score = rng.normal(0, 0.6, (len(Lsel), H, Q, T))
-    mid = np.nanmean(time, 1, where=np.isfinite(time)) if False else (time[:, 0] + time[:, 1]) / 2
+    mid = (time[:, 0] + time[:, 1]) / 2
     now = np.linspace(1.0, heard * 0.16 - 1.5, Q)
     near = np.nan_to_num(-(((mid[None] - now[:, None]) / 0.9) ** 2), nan=-9.0).clip(-9)
     for a in range(len(Lsel)):
@@ -233,6 +272,6 @@ def attention(Q: int = 48, heard: int = 130, L: int = 8, H: int = 4, Lsel=(3, 7)
         layer_kind=layer_kind, tok_kind=kind, tok_time=time, ts_pos=np.array(ts_pos),
         ts_value=np.array(ts_value, np.float32), ref_time=ref, tokens=text,
         query_pos=base + np.arange(Q),
-        decay=np.clip(0.99 - 0.4 * rng.random((len(linear), H, 1)) * beat, 0, 1).astype(np.float32),
-        write=np.clip(rng.random((len(linear), H, T)) * beat, 0, 1).astype(np.float32),
+        log_decay=-(0.01 + 0.5 * rng.random((1, len(linear), H)) * beat[:, None, None]),
+        write=rng.random((1, len(linear), H)) * beat[:, None, None],
     )  # fmt: skip

@@ -21,15 +21,6 @@ export function pathOf(kind) {
   return { text, speech };
 }
 
-// ARIA's law at every prefix, in integers.
-export function violations({ text, speech }) {
-  const n = text.at(-1);
-  const m = speech.at(-1);
-  const out = [];
-  for (let i = 1; i < text.length; i++) if (speech[i] * n > text[i] * m) out.push(i - 1);
-  return out;
-}
-
 // The token that is heard at a time, by spans that may lack (NaN); -1 if none.
 export function heardAt(t0, t1, t) {
   for (let i = 0; i < t0.length; i++) if (t0[i] <= t && t < t1[i]) return i;
@@ -66,7 +57,8 @@ export function render({ model, el }) {
   const seconds = meta.seconds || 1;
   const n = meta.tokens.length;
   const path = pathOf(kind);
-  const bound = meta.frames / Math.max(1, n);
+  const boundOf = (item) => item.m / Math.max(1, item.n);
+  const bound = Math.max(0, ...meta.items.map(boundOf));
   const lead = Float32Array.from(t0, (t, i) => t - at[i]);
   const tokenOf = new Map([...position].map((p, i) => [p, i]));
   const method = (i) => meta.methods[meta.methods.length > 1 ? i : 0];
@@ -254,16 +246,20 @@ export function render({ model, el }) {
   panels.push(lane("frames per token", 62, (ctx, w, tall, colors, x) => {
     const top = Math.max(1, bound * 1.6);
     const y = linear(0, top, tall - 4, 4);
-    ctx.fillStyle = colors.bad;
-    ctx.globalAlpha = 0.07;
-    ctx.fillRect(0, 0, w, y(bound));
-    ctx.globalAlpha = 1;
+    const ratioAt = (u) => data.n_speech[u] / Math.max(1, data.n_text[u]);
     selectedTime(ctx, x, tall, colors);
-    ctx.strokeStyle = colors.ink;
-    ctx.lineWidth = 1;
-    ctx.setLineDash([4, 3]);
-    line(ctx, 0, y(bound), w, y(bound));
-    ctx.setLineDash([]);
+    for (const item of meta.items) {
+      const [from, to] = [x(item.m0 * meta.frame_s), x((item.m0 + item.m) * meta.frame_s)];
+      ctx.fillStyle = colors.bad;
+      ctx.globalAlpha = 0.07;
+      ctx.fillRect(from, 0, to - from, y(boundOf(item)));
+      ctx.globalAlpha = 1;
+      ctx.strokeStyle = colors.ink;
+      ctx.lineWidth = 1;
+      ctx.setLineDash([4, 3]);
+      line(ctx, from, y(boundOf(item)), to, y(boundOf(item)));
+      ctx.setLineDash([]);
+    }
     ctx.strokeStyle = colors.speech;
     ctx.lineWidth = 1.5;
     ctx.beginPath();
@@ -273,20 +269,20 @@ export function render({ model, el }) {
       if (px < -20 || px > w + 20 || px - last < 0.5) continue;
       last = px;
       const u = speechAt[f];
-      ctx.lineTo(px, y(Math.min(top, path.speech[u + 1] / Math.max(1, path.text[u + 1]))));
+      ctx.lineTo(px, y(Math.min(top, ratioAt(u))));
     }
     ctx.stroke();
     ctx.fillStyle = colors.bad;
     for (const u of data.broken) {
       const px = x(path.speech[u + 1] * meta.frame_s);
-      if (px >= 0 && px <= w) ctx.fillRect(px - 1, y(Math.min(top, path.speech[u + 1] / Math.max(1, path.text[u + 1]))) - 2.5, 3, 5);
+      if (px >= 0 && px <= w) ctx.fillRect(px - 1, y(Math.min(top, ratioAt(u))) - 2.5, 3, 5);
     }
     ctx.textBaseline = "middle";
     ctx.fillStyle = colors.ink;
-    const text = `bound ${bound.toFixed(2)}`;
-    ctx.fillText(text, 4, y(bound) - 9);
+    const text = meta.items.length > 1 ? "bound of each sentence" : `bound ${bound.toFixed(2)}`;
+    ctx.fillText(text, 4, 9);
     ctx.fillStyle = colors.bad;
-    ctx.fillText("not admissible", 4 + ctx.measureText(text).width + 10, y(bound) - 9);
+    ctx.fillText("not admissible", 4 + ctx.measureText(text).width + 10, 9);
   }, "Frames per text token so far, with the bound of ARIA"));
 
   const axisHost = h("div");
@@ -411,19 +407,22 @@ export function render({ model, el }) {
   const lattice = panel(latticeHost, 230, (ctx, w, tall, colors) => {
     const [x, y] = box(w, tall);
     axisY(ctx, y, x(0), x(n) - x(0), colors);
-    ctx.fillStyle = colors.text;
-    ctx.globalAlpha = 0.1;
-    ctx.beginPath();
-    ctx.moveTo(x(0), y(0));
-    ctx.lineTo(x(n), y(meta.frames));
-    ctx.lineTo(x(n), y(0));
-    ctx.fill();
-    ctx.globalAlpha = 1;
-    ctx.strokeStyle = colors.ink;
-    ctx.lineWidth = 1;
-    ctx.setLineDash([4, 3]);
-    line(ctx, x(0), y(0), x(n), y(meta.frames));
-    ctx.setLineDash([]);
+    for (const { n: wide, m: high, n0, m0 } of meta.items) {
+      ctx.fillStyle = colors.text;
+      ctx.globalAlpha = 0.1;
+      ctx.beginPath();
+      ctx.moveTo(x(n0), y(0));
+      ctx.lineTo(x(n0), y(m0));
+      ctx.lineTo(x(n0 + wide), y(m0 + high));
+      ctx.lineTo(x(n0 + wide), y(0));
+      ctx.fill();
+      ctx.globalAlpha = 1;
+      ctx.strokeStyle = colors.ink;
+      ctx.lineWidth = 1;
+      ctx.setLineDash([4, 3]);
+      line(ctx, x(n0), y(m0), x(n0 + wide), y(m0 + high));
+      ctx.setLineDash([]);
+    }
     ctx.strokeStyle = colors.speech;
     ctx.lineWidth = 2;
     ctx.lineJoin = "round";
@@ -443,6 +442,7 @@ export function render({ model, el }) {
     ctx.fillStyle = colors.soft;
     ctx.textAlign = "right";
     ctx.fillText("admissible", x(n) - 6, y(0) - 12);
+    if (meta.items.length === 1) {
     ctx.save();
     ctx.translate(x(n * 0.3), y(meta.frames * 0.3));
     ctx.rotate(Math.atan2(y(meta.frames) - y(0), x(n) - x(0)));
@@ -450,17 +450,22 @@ export function render({ model, el }) {
     ctx.fillStyle = colors.ink;
     ctx.fillText(`${bound.toFixed(2)} frames per token`, 0, -9);
     ctx.restore();
+    }
     axisX(ctx, x, y(0), colors, { format: String, unit: "text tokens taken", count: 4 });
     ctx.fillStyle = colors.soft;
     ctx.fillText("frames spoken", x(0) + 4, y(meta.frames) + 6);
   }, { name: `Lattice: ${n} text tokens by ${meta.frames} frames; ${data.broken.length} units break the law` });
+  const allowed = (taken) => {
+    const item = meta.items.findLast(({ n0 }) => n0 < taken);
+    return item ? item.m0 + Math.floor(((taken - item.n0) * item.m) / Math.max(1, item.n)) : 0;
+  };
   pointer(lattice, {
     move: (px, py) => {
       const [x, y] = box(lattice.width, lattice.height);
       const u = lastAtMost(path.text, x.invert(px));
       if (u < 0 || px < x(0) - 4 || px > x(n) + 6 || py < y(meta.frames) - 8) return null;
       const taken = path.text[u];
-      return [[`${taken} of ${n} tokens`, `${path.speech[u]} of ${meta.frames} frames out when the next was taken`], ["allowed", `${Math.floor((taken * meta.frames) / Math.max(1, n))} frames`]];
+      return [[`${taken} of ${n} tokens`, `${path.speech[u]} of ${meta.frames} frames out when the next was taken`], ["allowed", `${allowed(taken)} frames`]];
     },
     click: (px) => choose(clamp(Math.round(box(lattice.width, lattice.height)[0].invert(px)) - 1, 0, n - 1)),
   });

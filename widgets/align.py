@@ -10,9 +10,9 @@ m * frame_s. *Wall time* is when a unit was emitted. A text token that was emitt
 were out stands at m * frame_s in audio time, so its distance to its own sound is how far text runs
 ahead.
 
-ARIA's law: for every prefix, speech / text <= M / N, the ratio of the whole item; it is checked in
-integers, `n_s * N <= n_t * M`. Times that come from attention or a recogniser are estimates:
-`method` says which, `confidence` how sure.
+ARIA's law: for every prefix of an item (a sentence, where `units` tell sentences), speech / text <=
+M / N, the ratio of the whole item; it is checked in integers, `n_s * N <= n_t * M`. Times that come
+from attention or a recogniser are estimates: `method` says which, `confidence` how sure.
 
 Left out: two runs in one lane (stack two views with the same `link`), editing of span borders.
 """
@@ -41,6 +41,7 @@ class AlignView(View):
         t_emit f64   seconds, wall clock, when the unit was emitted (default: unknown)
         t0, t1 f32   seconds of audio; of a text unit its own sound, NaN if it has none
                      (default: from the frames that speak it)
+        sentence i32 items of ARIA's law, -1: none (default: the whole answer is one)
         step i32, token_id i32, codes u16[U, Q]: kept in `.data`
     tokens: table of N rows: str; optional: id i32, position i32 (in the run's table of tokens, what
         `Selection.tokens` counts), method (str), confidence f32 in 0..1
@@ -109,7 +110,21 @@ class AlignView(View):
         wall = emitted - np.nanmin(emitted) if np.isfinite(emitted).any() else emitted
         taken = np.cumsum(kind == TEXT)
         out = np.cumsum(kind == SPEECH)
-        broken = np.flatnonzero(out * n > taken * m)
+        sentence = column(units, "sentence", "int32", count, "units", default=0)
+        items, n_text, n_speech = [], np.zeros(count, np.int32), np.zeros(count, np.int32)
+        broken = []
+        for item in np.unique(sentence[sentence >= 0]).tolist():
+            own = np.flatnonzero(sentence == item)
+            n_text[own], n_speech[own] = (
+                np.cumsum(kind[own] == TEXT),
+                np.cumsum(kind[own] == SPEECH),
+            )
+            n_item, m_item = int(n_text[own[-1]]), int(n_speech[own[-1]])
+            broken += own[n_speech[own] * n_item > n_text[own] * m_item].tolist()
+            n0 = int(taken[own[0]] - n_text[own[0]])
+            m0 = int(out[own[0]] - n_speech[own[0]])
+            items.append({"n": n_item, "m": m_item, "n0": n0, "m0": m0})
+        broken = np.array(sorted(broken), np.int32)
         lead = t0 - at
         methods = [str(x) for x in tokens["method"]] if "method" in _names(tokens) else [method] * n
         position = column(tokens, "position", "int32", n, "tokens", default=0)
@@ -132,7 +147,8 @@ class AlignView(View):
             "wall": wall.astype(np.float32),
             "t0": t0.astype(np.float32), "t1": t1.astype(np.float32), "at": at.astype(np.float32),
             "wall_text": wall[rows].astype(np.float32), "spoken": spoken.astype(np.int32),
-            "broken": broken.astype(np.int32), "position": position, "confidence": confidence,
+            "broken": broken, "n_text": n_text, "n_speech": n_speech,
+            "position": position, "confidence": confidence,
         }  # fmt: skip
         notes = []
         if audio is not None and peaks is None:
@@ -172,7 +188,8 @@ class AlignView(View):
                 "tokens": [shown(w) for w in words],
                 "methods": methods if len(set(methods)) > 1 else methods[:1],
                 "seconds": round(float(length), 4), "frame_s": frame_s, "frames": m,
-                "unspoken": silent, "free": free, "mel": strip, "sound": sound, "notes": notes,
+                "unspoken": silent, "free": free, "items": items,
+                "mel": strip, "sound": sound, "notes": notes,
             },
             arrays=arrays,
             table=table,
@@ -186,7 +203,10 @@ class AlignView(View):
                     "str": words, "t0": t0, "t1": t1, "emitted_at": at, "lead": lead,
                     "frames": spoken, "method": methods, "position": position,
                 },
-                "law": {"n_text": taken, "n_speech": out, "ratio": m / max(1, n), "broken": broken},
+                "law": {
+                    "n_text": n_text, "n_speech": n_speech, "items": items, "broken": broken,
+                    "taken": taken, "out": out,
+                },
                 "align_attn": align_attn, "audio": audio, "sr": sr, "mel": mel, "hop_s": hop_s,
             },
         )  # fmt: skip
@@ -252,24 +272,29 @@ class AlignView(View):
             a["at"][~heard], np.full((~heard).sum(), 0.95), "x", color=colors["bad"], ms=5, mew=1.4
         )
         words.set(ylim=(0, 1.8), yticks=(0.4, 1.5), yticklabels=("heard", "emitted"))
-        taken, out = self.data["law"]["n_text"], self.data["law"]["n_speech"]
-        speech = a["kind"] == SPEECH
-        bound = self.data["law"]["ratio"]
+        taken, out = self.data["law"]["taken"], self.data["law"]["out"]
+        speech, items = a["kind"] == SPEECH, meta["items"]
+        dashed = {"color": colors["ink"], "lw": 0.8, "ls": (0, (4, 3))}
+        bound = max([i["m"] / max(1, i["n"]) for i in items], default=1)
         ratio.step(
             out[speech] * meta["frame_s"],
-            out[speech] / np.maximum(1, taken[speech]),
+            a["n_speech"][speech] / np.maximum(1, a["n_text"][speech]),
             color=colors["speech"], lw=1,
         )  # fmt: skip
-        ratio.axhline(bound, color=colors["ink"], lw=0.8, ls=(0, (4, 3)))
+        for i in items:
+            ends = np.array([i["m0"], i["m0"] + i["m"]]) * meta["frame_s"]
+            ratio.plot(ends, [i["m"] / max(1, i["n"])] * 2, **dashed)
         ratio.set(ylim=(0, max(1, bound * 1.5)), xlabel="audio time (s)")
         ratio.set_ylabel("frames\n/ token", rotation=0, ha="right", va="center")
         for lane in lanes[:-1]:
             lane.tick_params(labelbottom=False)
 
         lattice = figure.add_subplot(below[0])
-        n, m = len(meta["tokens"]), meta["frames"]
-        lattice.fill_between([0, n], [0, m], [0, 0], color=colors["raise"])
-        lattice.plot([0, n], [0, m], color=colors["ink"], lw=0.8, ls=(0, (4, 3)))
+        n = len(meta["tokens"])
+        for i in items:
+            x, y = (i["n0"], i["n0"] + i["n"]), (i["m0"], i["m0"] + i["m"])
+            lattice.fill_between(x, y, [0, 0], color=colors["raise"])
+            lattice.plot(x, y, **dashed)
         lattice.plot(np.r_[0, taken], np.r_[0, out], color=colors["speech"], lw=1.3)
         lattice.plot(
             taken[a["broken"]], out[a["broken"]], "x", color=colors["bad"], ms=4, label="law broken"

@@ -468,7 +468,7 @@ export function render({ model, el }) {
     };
     const ecdf = panel(ecdfHost, () => Math.max(170, stageRows.length * 22 + 48), (ctx, w, tall, colors) => {
       const [x, y] = scales(w, tall);
-      axisY(ctx, y, 40, w - 50, colors, { format: (v) => `${Math.round(v * 100)} %`, count: 4 });
+      axisY(ctx, y, 40, w - 50, colors, { format: (v) => `${Math.round(v * 100)}%`, count: 4 });
       axisX(ctx, x, tall - 40, colors, { format: String, unit: "ms since the request began", count: 4 });
       const ends = [];
       curves().forEach((sorted, k) => {
@@ -497,7 +497,7 @@ export function render({ model, el }) {
     pointer(ecdf, {
       move: (px) => {
         const t = scales(ecdf.width, ecdf.height)[0].invert(px);
-        return [[milliseconds(t), `${kept().length} requests`], ...curves().map((c, k) => [meta.marks[k], `${Math.round((100 * (lastAtMost(c, t) + 1)) / Math.max(1, c.length))} % by then; p50 ${milliseconds(quantile(c, 0.5))}, p95 ${milliseconds(quantile(c, 0.95))}`])];
+        return [[milliseconds(t), `${kept().length} requests`], ...curves().map((c, k) => [meta.marks[k], `${Math.round((100 * (lastAtMost(c, t) + 1)) / Math.max(1, c.length))}% by then; p50 ${milliseconds(quantile(c, 0.5))}, p95 ${milliseconds(quantile(c, 0.95))}`])];
       },
     });
   }

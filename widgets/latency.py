@@ -231,7 +231,11 @@ class LatencyView(View):
                 "frame_colors": [stage_color(s) for s in frame_stages],
                 "has_frames": bool(parts),
                 "facts": {str(k): shown(str(v)) for k, v in (meta or {}).items()},
-                "reported": reported,
+                "reported": reported
+                and {
+                    **reported,
+                    "spans": [[stage, ms] for stage, ms in reported["spans"]],
+                },
                 "cold": cold,
                 "notes": notes,
             },
@@ -362,8 +366,9 @@ class LatencyView(View):
             x, low = np.arange(len(steady["ms"])), np.zeros(len(steady["ms"]))
             for k, stage in enumerate(meta["frame_stages"]):
                 color = colors[meta["frame_colors"][k]]
-                bars.bar(x, steady["ms"][:, k], 1.0, low, color=color, label=stage, lw=0)
-                low += steady["ms"][:, k]
+                high = low + steady["ms"][:, k]
+                bars.fill_between(x, low, high, step="mid", color=color, label=stage, lw=0)
+                low = high
             bars.plot(x, steady["dur"] * 1e3, color=colors["ink"], lw=1, ls=(0, (4, 3)))
             bars.legend(
                 ncols=3, frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.98)

@@ -231,7 +231,6 @@ class RoutingView(View):
             hspace=0.55, wspace=0.14,
         )  # fmt: skip
         map_ = LinearSegmentedColormap.from_list("", [colors["low"], colors["mid"], colors["high"]])
-        map_.set_bad(colors["bg"])
         image = None
         for k, g in enumerate(show):
             axes = figure.add_subplot(grid[k // columns, k % columns])

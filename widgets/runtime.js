@@ -41,7 +41,7 @@ export function clock(t, span = 10) {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
-export const percent = (x) => (x >= 0.1 || x === 0 ? (100 * x).toFixed(0) : (100 * x).toFixed(1)) + " %";
+export const percent = (x) => (x >= 0.1 || x === 0 ? (100 * x).toFixed(0) : (100 * x).toFixed(1)) + "%";
 
 export function milliseconds(ms) {
   return ms >= 9999.5 ? `${(ms / 1000).toFixed(1)} s` : ms >= 99.5 ? `${ms.toFixed(0)} ms` : ms >= 9.95 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(2)} ms`;

@@ -124,6 +124,7 @@ class View:
         self.meta = meta
         self._selection = Selection()
         self._widget: Any = None
+        self._pictures: dict[tuple[str, int], bytes] = {}
 
     # --- what the mouse did ---------------------------------------------------------------------
 
@@ -150,7 +151,12 @@ class View:
         raise NotImplementedError
 
     def png(self, theme: str = "light", dpi: int = 110) -> bytes:
-        """The picture, drawn in Python from the same data."""
+        """The picture, drawn in Python from the same data (once for each theme and size)."""
+        if (theme, dpi) not in self._pictures:
+            self._pictures[theme, dpi] = self._draw(theme, dpi)
+        return self._pictures[theme, dpi]
+
+    def _draw(self, theme: str, dpi: int) -> bytes:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from PIL import Image

@@ -1,0 +1,154 @@
+// Pure functions of the views; tests/test_view_js.py runs this with node.
+import assert from "node:assert/strict";
+import test from "node:test";
+import { clamp, clock, csv, decode, diverging, hex, label, lastAtMost, linear, milliseconds, pageModel, percent, ramp, ticks, tokenLabel } from "../../widgets/runtime.js";
+import { samplesOf } from "../../widgets/player.js";
+import { heardAt, histogram, pathOf, zoom } from "../../widgets/align.js";
+import { chromeTrace, quantile, stack, worst } from "../../widgets/latency.js";
+import { orderOf, ratioText, runs } from "../../widgets/routing.js";
+import { rankHeads, share } from "../../widgets/attention.js";
+
+test("a scale and its inverse", () => {
+  const x = linear(2, 4, 100, 300);
+  assert.equal(x(3), 200);
+  assert.equal(x.invert(200), 3);
+  assert.equal(linear(1, 1, 0, 10)(1), 0, "an empty domain is no division by zero");
+});
+
+test("ticks are round and inside", () => {
+  assert.deepEqual(ticks(0, 10, 5), [0, 2, 4, 6, 8, 10]);
+  assert.deepEqual(ticks(0.03, 0.31, 3), [0.1, 0.2, 0.3]);
+  assert.deepEqual(ticks(5, 5), [5]);
+  for (const t of ticks(-3.3, 971, 7)) assert.ok(t >= -3.3 && t <= 971);
+});
+
+test("numbers are said with their units", () => {
+  assert.equal(clock(75, 300), "1:15");
+  assert.equal(clock(3, 10), "3");
+  assert.equal(clock(0.25, 1), "0.25");
+  assert.equal(clock(0, 1), "0");
+  assert.equal(clock(20, 100), "20");
+  assert.equal(percent(0.5), "50%");
+  assert.equal(percent(0.021), "2.1%");
+  assert.equal(milliseconds(0.5), "0.50 ms");
+  assert.equal(milliseconds(234), "234 ms");
+  assert.equal(milliseconds(12000), "12.0 s");
+});
+
+test("text is cut and isolated", () => {
+  assert.equal(label("abcdef", 4), "\u2068abc\u2026\u2069");
+  assert.equal(tokenLabel(" the"), "\u2068\u2423the\u2069");
+  assert.equal(tokenLabel(""), "\u2068\u2205\u2069");
+  assert.equal([...label("\u{1F600}".repeat(30), 5)].length, 7, "no half of a pair is left");
+});
+
+test("arrays come out of bytes, wherever these lie", () => {
+  const raw = new Uint8Array(24 + 3);
+  new DataView(raw.buffer).setFloat32(3, 1.5, true);
+  new DataView(raw.buffer).setInt16(3 + 8, -7, true);
+  const index = [{ name: "a", type: "f4", shape: [1], at: 0 }, { name: "b", type: "i2", shape: [1, 1], at: 8 }];
+  const out = decode(index, new DataView(raw.buffer, 3));
+  assert.equal(out.a[0], 1.5);
+  assert.equal(out.b[0], -7);
+  assert.deepEqual(out.b.shape, [1, 1]);
+});
+
+test("the diverging scale is neutral at the fair share", () => {
+  assert.equal(diverging(1), 0.5);
+  assert.equal(diverging(8), 1);
+  assert.equal(diverging(1 / 8), 0);
+  assert.equal(diverging(0), 0);
+  const table = ramp(["#000000", "#ffffff", "#ff0000"], 5);
+  assert.deepEqual(table[2], [255, 255, 255]);
+  assert.deepEqual(table[4], hex("#ff0000"));
+});
+
+test("search, csv, clamp", () => {
+  assert.equal(lastAtMost([1, 3, 5], 3), 1);
+  assert.equal(lastAtMost([1, 3, 5], 0), -1);
+  assert.equal(csv([["a", 'say "x"'], [1, null]]), 'a,"say ""x"""\n1,\n');
+  assert.equal(clamp(7, 0, 5), 5);
+});
+
+test("the model of a page calls its handlers until they are off", () => {
+  const sent = [];
+  const model = pageModel({ selection: {} }, (value) => sent.push(value));
+  let calls = 0;
+  const handler = () => calls++;
+  model.on("change:selection", handler);
+  model.set("selection", { layer: 1 });
+  model.save_changes();
+  model.off("change:selection", handler);
+  model.set("selection", {});
+  assert.equal(calls, 1);
+  assert.deepEqual(sent, [{ layer: 1 }]);
+});
+
+test("sound comes back from bytes", () => {
+  assert.deepEqual([...samplesOf(new Int16Array([0, 16384, -32768]), "pcm16")], [0, 0.5, -1]);
+  const mu = samplesOf(new Uint8Array([0, 255, 128]), "mulaw");
+  assert.ok(Math.abs(mu[0] + 1) < 1e-6 && Math.abs(mu[1] - 1) < 1e-6 && Math.abs(mu[2]) < 0.001);
+});
+
+test("the path counts text and speech", () => {
+  const { text, speech } = pathOf(Uint8Array.from([0, 0, 1, 2, 1]));
+  assert.deepEqual([...text], [0, 1, 2, 2, 2, 2]);
+  assert.deepEqual([...speech], [0, 0, 0, 1, 1, 2]);
+});
+
+test("a token is heard in its span, gaps are silent", () => {
+  assert.equal(heardAt([0, NaN, 1], [0.5, NaN, 2], 1.5), 2);
+  assert.equal(heardAt([0, NaN, 1], [0.5, NaN, 2], 0.7), -1);
+});
+
+test("zooming stays inside", () => {
+  assert.deepEqual(zoom([0, 10], 0.5, 5, 10), [2.5, 7.5]);
+  assert.deepEqual(zoom([2, 4], 100, 3, 10), [0, 10]);
+  const [a, b] = zoom([0, 10], 0.001, 10, 10);
+  assert.ok(a >= 0 && b <= 10 && b - a >= 0.2499);
+});
+
+test("every value is in one bin, centred on multiples", () => {
+  const bins = histogram([0, 0.08, 0.16, 0.16, NaN], 0.08);
+  assert.deepEqual(bins.counts, [1, 1, 2]);
+  assert.ok(Math.abs(bins.lo + 0.04) < 1e-9);
+  const wide = histogram(Array.from({ length: 1000 }, (_, i) => i * 0.08), 0.08, 40);
+  assert.ok(wide.counts.length <= 41 && wide.counts.reduce((a, b) => a + b) === 1000);
+  assert.deepEqual(histogram([], 0.08).counts, [0]);
+});
+
+test("overlapping spans get rows of their own", () => {
+  assert.deepEqual([...stack([0, 1, 2], [2, 3, 4])], [0, 1, 0]);
+  assert.deepEqual([...stack([5, 0], [6, 5])], [0, 0]);
+});
+
+test("quantiles interpolate as NumPy's", () => {
+  assert.equal(quantile([4, 1, 3, 2], 0.5), 2.5);
+  assert.equal(quantile([1, NaN], 0.95), 1);
+  assert.ok(Number.isNaN(quantile([], 0.5)));
+});
+
+test("the worst frame stands for its stretch", () => {
+  assert.deepEqual(worst([1, 9, 2, 3], 2), { by: 2, picks: [1, 3] });
+  assert.deepEqual(worst([1, 2], 5), { by: 1, picks: [0, 1] });
+});
+
+test("a trace is in microseconds and names its lanes", () => {
+  const { traceEvents } = chromeTrace([{ name: "a", stage: 1, t0: 2, t1: 5, req: 7, chunk: 0, n_in: 1, n_out: 2 }], ["x", "y"]);
+  assert.deepEqual([traceEvents[0].ts, traceEvents[0].dur, traceEvents[0].cat], [2000, 3000, "y"]);
+  assert.equal(traceEvents.filter((e) => e.ph === "M").length, 2);
+});
+
+test("experts are sorted by load, or not at all", () => {
+  assert.deepEqual(orderOf(Float32Array.from([1, 3, 2, 3]), true), [1, 3, 2, 0]);
+  assert.deepEqual(orderOf(Float32Array.from([1, 3]), false), [0, 1]);
+  assert.equal(ratioText(0), "idle");
+  assert.equal(ratioText(2), "2.00 \u00d7 fair");
+  assert.deepEqual(runs(10, 4), { by: 3, starts: [0, 3, 6, 9] });
+});
+
+test("heads are ranked and unknown ones left out", () => {
+  assert.deepEqual(rankHeads([0.1, NaN, 0.5], true), [2, 0]);
+  assert.deepEqual(rankHeads([0.1, NaN, 0.5], false), [0, 2]);
+  assert.equal(share(255), 1);
+});
