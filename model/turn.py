@@ -229,7 +229,8 @@ def answer(
     go on where `state` is."""
     state = State() if state is None else state
     generator = torch.Generator().manual_seed(seed)
-    prompt = omni.read(messages, clock or Clock(), state.place)
+    with torch.inference_mode():
+        prompt = omni.read(messages, clock or Clock(), state.place)
     state.said = ""
     words = think(omni, prompt, state, how, generator, most)
     yield from _voiced(omni, words, state, voice, pace, speech, generator, aloud)

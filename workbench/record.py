@@ -91,8 +91,12 @@ class Recording:
             for one in self.tapes:
                 one.listen(taps, self.watch)
             chunks = self.watch.turn(self.effective, self.clock)
-            taps.callback(chunks.close)
-            for chunk in chunks:
+            taps.callback(torch.inference_mode()(chunks.close))
+            while True:
+                with torch.inference_mode():  # left before each `yield`: it is not the caller's
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
                 held = sum(one.size for one in self.tapes) / 1e6
                 if held > self.budget:
                     raise ValueError(

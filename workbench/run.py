@@ -176,17 +176,17 @@ class Routings:
     def load(self, stage: str = "thinker", by: str = ""):
         """Load of every layer and expert; `by` is "", "modality", "phase" or "sentence". A
         DataFrame: rows (group, layer), a column an expert; 1 = the fair share."""
-        pandas, routing, tokens = _pandas(), self.of(stage), self.run.stage(stage)
+        pd, routing, tokens = tables(), self.of(stage), self.run.stage(stage)
         names = {"modality": MODALITIES, "phase": PHASES}.get(by)
         if by not in ("", "modality", "phase", "sentence"):
             raise ValueError(f"by must be modality, phase or sentence, not {by!r}")
         groups = getattr(tokens, by) if by else np.zeros(len(tokens), np.int64)
-        tables = {}
+        loads = {}
         for group in np.unique(groups):
             name = (names[group] if names else int(group)) if by else "all"
             load = routing.load(groups == group)
-            tables[name] = pandas.DataFrame(load, index=pandas.Index(routing.layers, name="layer"))
-        return pandas.concat(tables, names=[by or "tokens"])
+            loads[name] = pd.DataFrame(load, index=pd.Index(routing.layers, name="layer"))
+        return pd.concat(loads, names=[by or "tokens"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,8 +294,8 @@ class Run(Checked):
     @property
     def tokens(self):
         """Every position of both stages as a DataFrame."""
-        pandas = _pandas()
-        tables = []
+        pd = tables()
+        rows = []
         for stage in STAGES:
             t = self.stage(stage)
             texts = [self.pieces.get(str(i), "") for i in t.id.tolist()]
@@ -310,13 +310,13 @@ class Run(Checked):
                 "t1": t.time[:, 1],
                 "part": t.part,
             }
-            tables.append(pandas.DataFrame(table).rename_axis("position").reset_index())
-        return pandas.concat(tables, ignore_index=True)
+            rows.append(pd.DataFrame(table).rename_axis("position").reset_index())
+        return pd.concat(rows, ignore_index=True)
 
     @property
     def emission(self):
         """The stream in order of emission as a DataFrame; codes of frames as tuples."""
-        pandas, u = _pandas(), self.units
+        pd, u = tables(), self.units
         spoken = [tuple(self.codes[i].tolist()) if i >= 0 else () for i in u.frame]
         table = {
             "kind": [UNITS[i] for i in u.kind],
@@ -329,7 +329,7 @@ class Run(Checked):
             "t1": u.time[:, 1],
             "codes": spoken,
         }
-        return pandas.DataFrame(table).rename_axis("step")
+        return pd.DataFrame(table).rename_axis("step")
 
     def save(self, path: str | Path) -> Path:
         """Write the `.omnirun`, all of it or nothing."""
@@ -364,7 +364,8 @@ def _missing(what: str, kind: str) -> str:
     return f"this run has no {what}: record it, lab.run(..., record=[{kind!r}])"
 
 
-def _pandas():
+def tables():
+    """The package pandas, which only tables need."""
     try:
         import pandas
     except ModuleNotFoundError:

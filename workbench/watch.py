@@ -116,8 +116,7 @@ class Watch:
                 yield Word(id, utf8.decode(omni.tokenizer.piece(id)))
             return
         how = Sampling(inputs.temperature, inputs.top_k, inputs.top_p)
-        with torch.inference_mode():
-            self.prompt = omni.read(list(inputs.messages), clock)
+        self.prompt = omni.read(list(inputs.messages), clock)
         self.mark("prompt")
         yield from think(
             omni, self.prompt, self.state, how, generator, inputs.most, given=inputs.words
