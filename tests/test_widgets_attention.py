@@ -81,7 +81,7 @@ def test_linear_layers_have_no_map_but_decay_and_write(view):
 
 
 def test_long_inputs_are_binned_and_say_so():
-    T, Q, A, H = 20_000, 600, 2, 4
+    T, Q, A, H = 20_000, 600, 1, 2
     attn = np.zeros((A, H, Q, T), np.uint8)
     attn[..., np.arange(Q), np.arange(Q) * 30] = 255
     time = np.stack([np.arange(T) * 0.03, np.arange(T) * 0.03 + 0.03], 1)
