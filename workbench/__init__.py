@@ -19,7 +19,7 @@ _WHERE = {
     "Run": "run.Run",
     "Inputs": "run.Inputs",
     "open": "run.open_run",
-    "diff": "diff.diff",
+    "diff": "compare.diff",
     "find": "probe.find",
     "tap": "probe.tap",
     "swap": "probe.swap",

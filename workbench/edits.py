@@ -41,7 +41,7 @@ from model.layers.attention import Causal
 from model.layers.moe import Router, Routing
 from model.omni import Omni
 from model.senses.prompt import Clock, plan
-from workbench.probe import Changed, find, listen, swap
+from workbench.probe import Changed, find, listen, swap, unchanged
 from workbench.run import STAGES, Checked, Inputs, Run, pack, unpack
 
 
@@ -166,7 +166,7 @@ class Rerouted(nn.Module):
     def forward(self, x: Tensor) -> Routing:
         choice = self.decide(self.router(x).logits)
         experts = choice.scores.topk(choice.count, dim=-1).indices
-        best, order = choice.logits.gather(1, experts).sort(-1, descending=True, stable=True)
+        best, order = choice.logits.gather(1, experts).sort(stable=True, dim=-1, descending=True)
         experts, logits = experts.gather(1, order), choice.logits
         weights = (best / choice.temperature).softmax(-1).to(x.dtype)
         if choice.moved is not None:
@@ -335,8 +335,9 @@ def next_best(
 
 def _filled(part: nn.Module, head: int, value: Tensor) -> nn.Module:
     """The part, with the output of one head replaced by a value."""
-    core = getattr(part, "part", part)
-    axis = 1 if isinstance(core, Causal) else 2  # [B, H, T, D], or DeltaNet's [B, T, H, D]
+    axis = (
+        1 if isinstance(unchanged(part), Causal) else 2
+    )  # [B, H, T, D], or DeltaNet's [B, T, H, D]
 
     def change(out: Tensor, *_inputs: Any) -> Tensor:
         if head >= out.shape[axis]:
@@ -428,7 +429,7 @@ class Patch(Edit):
         _stage(stage)
         index = {place: i for i, place in enumerate(self.positions)}
         values = torch.from_numpy(self.values)
-        causal = isinstance(find(omni, self.part)[self.part], Causal)
+        causal = isinstance(unchanged(find(omni, self.part)[self.part]), Causal)
 
         def change(out: Any, *_inputs: Any) -> Any:
             here = [(i, index[p]) for i, p in enumerate(places.now) if p in index]
@@ -585,7 +586,10 @@ class ScrambleTimestamps(Timestamps):
     seed: int
 
     def retell(self, moments):
-        return np.random.default_rng(self.seed).permutation(moments)
+        order = np.random.default_rng(self.seed).permutation(len(moments))
+        told = np.empty_like(moments)
+        told[order] = moments[np.roll(order, 1)]  # one round: none keeps its own
+        return told
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,16 @@ class Changed(nn.Module):
     def forward(self, *inputs: Any) -> Any:
         return self.change(self.part(*inputs), *inputs)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["part"], name)
+
+
+def unchanged(part: nn.Module) -> nn.Module:
+    """The part itself, without changes put around it."""
+    while isinstance(part, Changed):
+        part = part.part
+    return part
+
 
 # --- what there is --------------------------------------------------------------------------------
 

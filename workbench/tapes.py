@@ -37,7 +37,7 @@ from model.layers.attention import Causal
 from model.layers.stack import Block
 from model.omni import Omni
 from model.turn import Frame, Word
-from workbench.probe import find, listen, near
+from workbench.probe import find, listen, near, unchanged
 from workbench.run import STAGES, Attention, Delta, Inputs, Latency, Odds, Routing
 from workbench.watch import Watch
 
@@ -465,8 +465,7 @@ def by_position(part: nn.Module, out: Any) -> Tensor | None:
     out = out[0] if type(out) is tuple else out
     if not isinstance(out, Tensor) or out.dim() < 3:
         return None
-    core = getattr(part, "part", part)
-    return out[0].transpose(0, 1) if isinstance(core, Causal) else out[0]
+    return out[0].transpose(0, 1) if isinstance(unchanged(part), Causal) else out[0]
 
 
 class LatencyTape(Tape):
