@@ -180,7 +180,8 @@ export function render({ model, el }) {
     for (let f = f0; f < f1; f += every) {
       const u = speechAt[f];
       ctx.fillStyle = data.text[u] < 0 ? colors.sink : colors.speech;
-      ctx.fillRect(x(byWall ? wall[u] : f * meta.frame_s), FRAMES, step > 4 ? 1.5 : 1, 8);
+      const px = x(byWall ? wall[u] : f * meta.frame_s);
+      ctx.fillRect(step > 4 ? px : Math.round(px), FRAMES, step > 4 ? 1.5 : 1, 8);
     }
     // from the place of emission to the place in the sound
     ctx.lineWidth = 1;
@@ -195,16 +196,20 @@ export function render({ model, el }) {
       ctx.stroke();
     }
     ctx.globalAlpha = 1;
+    // where there are many tokens, one of each pixel is drawn
     let free = -Infinity;
+    let drawn = -Infinity;
     for (const i of visible) {
       const px = x(emittedAt(i));
       const own = i === mark || i === hovered;
+      if (!own && !sparse && spoken[i] && px - drawn < 1) continue;
+      drawn = px;
       ctx.fillStyle = spoken[i] || Number.isFinite(t0[i]) ? colors.text : colors.bad;
       ctx.fillRect(px, EMIT - 4, own ? 2.5 : 1.5, 16);
-      const text = tokenLabel(meta.tokens[i], 16);
-      ctx.font = own ? BOLD : SMALL;
-      const size = ctx.measureText(text).width;
       if ((px > free && px > -2) || own) {
+        const text = tokenLabel(meta.tokens[i], 16);
+        ctx.font = own ? BOLD : SMALL;
+        const size = ctx.measureText(text).width;
         if (own && px <= free) {
           ctx.fillStyle = colors.bg;
           ctx.fillRect(px + 3, EMIT - 15, size + 4, 13);
@@ -214,10 +219,13 @@ export function render({ model, el }) {
         free = Math.max(free, px + size + 5);
       }
     }
+    drawn = -Infinity;
     for (const i of visible) {
       const own = i === mark || i === hovered;
       if (!Number.isFinite(t0[i])) {
         const px = x(emittedAt(i));
+        if (!own && !sparse && px - drawn < 1) continue;
+        drawn = px;
         ctx.strokeStyle = colors.bad;
         ctx.lineWidth = 1.5;
         line(ctx, px - 4, FRAMES + 13, px + 4, FRAMES + 21);
@@ -225,12 +233,14 @@ export function render({ model, el }) {
         continue;
       }
       const left = x(t0[i]);
+      if (!own && !sparse && x(t1[i]) - left < 1 && Math.floor(left) === Math.floor(x(t0[i - 1]))) continue;
       const wide = Math.max(1, x(t1[i]) - left - 1);
       ctx.fillStyle = own ? colors.text : colors.raise;
       ctx.fillRect(left, HEARD, wide, WORDS - HEARD);
       ctx.fillStyle = colors.text;
       if (data.confidence[i] < 0.5) hatch(ctx, left, HEARD, wide, WORDS - HEARD, colors.grid, 4);
       ctx.fillRect(left, WORDS - 2, wide, 2);
+      if (wide < 4) continue;
       const text = label(meta.tokens[i].trim() || "\u2423", 20);
       ctx.font = `10px ${FONT}`;
       const size = ctx.measureText(text).width;
@@ -351,13 +361,14 @@ export function render({ model, el }) {
         const i = near(px, py, own);
         if (i !== hovered) {
           hovered = i;
-          view.redraw();
+          view.redraw(words, lattice);
         }
         return tell(i, t);
       },
       leave: () => {
+        if (hovered < 0) return;
         hovered = -1;
-        view.redraw();
+        view.redraw(words, lattice);
       },
       click: (px, py) => {
         if (drag?.moved || drag?.brush) return;
@@ -508,8 +519,8 @@ export function render({ model, el }) {
     ctx.fillText("tokens", 2, 8);
   }, { name: "Histogram of seconds between the emission of a token and its sound" });
 
-  const estimate = meta.methods.some((m) => m !== "emission") ? `Spans: ${[...new Set(meta.methods)].join(", ")}; estimates, not ground truth.` : "Spans: by emission order.";
-  body.append(h("p", { class: "ow-note", style: "margin-top:10px" }, [estimate, ...meta.notes].join("  ")));
+  const estimate = meta.methods.some((m) => m !== "emission") ? `Spans: ${[...new Set(meta.methods)].join(", ")}; estimates, not ground truth` : "Spans: by emission order";
+  body.append(h("p", { class: "ow-note", style: "margin-top:10px" }, [estimate, ...meta.notes].join(" \u00b7 ")));
   view.keys([["space", "play"], ["\u2190 \u2192", "token"], ["enter", "hear it"], ["+ \u2212 0", "zoom"], ["shift-drag", "select seconds"], ["esc", "clear"]]);
   view.watch(() => {});
   view.undo.push(() => player?.close());

@@ -253,9 +253,9 @@ class AlignView(View):
         mel.set_ylabel("mel", rotation=0, ha="right", va="center")
         heard = np.isfinite(a["t0"])
         words.vlines(a["at"], 1.25, 1.75, color=colors["text"], lw=1)
-        words.barh(
-            np.full(heard.sum(), 0.4), (a["t1"] - a["t0"])[heard], 0.6, a["t0"][heard],
-            color=colors["raise"], edgecolor=colors["text"], lw=0.6,
+        words.broken_barh(
+            list(zip(a["t0"][heard], (a["t1"] - a["t0"])[heard], strict=True)), (0.1, 0.6),
+            facecolor=colors["raise"], edgecolor=colors["text"], lw=0.6,
         )  # fmt: skip
         many = len(heard) > 90
         for i in np.flatnonzero(heard):

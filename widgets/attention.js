@@ -230,10 +230,8 @@ export function render({ model, el }) {
       const tip = WAVE + PINS - 3;
       const high = 3 + 20 * (weights[m] / heaviest);
       ctx.fillStyle = colors.timestamp;
-      ctx.fillRect(px - 1.5, tip - high, 3, high);
-      ctx.globalAlpha = 0.25;
-      ctx.fillRect(px - 0.5, y0, 1, y1 - y0);
-      ctx.globalAlpha = 1;
+      const wide = clamp((x.range[1] - x.range[0]) / M - 1, 1, 3);
+      ctx.fillRect(px - wide / 2, tip - high, wide, high);
     }
     if (M) {
       ctx.fillStyle = colors.timestamp;
@@ -244,7 +242,7 @@ export function render({ model, el }) {
     }
     ctx.imageSmoothingEnabled = false;
     ctx.drawImage(cached.picture, x.range[0], y0, x.range[1] - x.range[0], y1 - y0);
-    for (let m = 0; m < M; m++) {
+    for (let m = 0; m < M && M <= 60; m++) {
       ctx.fillStyle = colors.timestamp;
       ctx.globalAlpha = 0.35;
       ctx.fillRect(x(data.ts_value[m]) - 0.5, y0, 1, y1 - y0);
@@ -374,7 +372,7 @@ export function render({ model, el }) {
       if (dragging >= 0 && event.buttons && r >= 0 && r !== dragging) span = [Math.min(r, dragging), Math.max(r, dragging) + 1];
       if (r !== hoverRow) {
         hoverRow = r;
-        view.redraw();
+        view.redraw(map);
       }
       if (r < 0) return null;
       const lines = [[tokenLabel(meta.queries[r], 40), `query ${(r * meta.by).toLocaleString("en")}${meta.by > 1 ? `, mean of ${meta.by}` : ""}`]];
@@ -390,7 +388,7 @@ export function render({ model, el }) {
     leave: () => {
       hoverRow = -1;
       dragging = -1;
-      view.redraw();
+      view.redraw(map);
     },
     click: (_, py) => {
       if (isLinear() || rowAt(py) < 0) return;
@@ -426,7 +424,7 @@ export function render({ model, el }) {
     act();
   });
   const notes = [meta.has_ref ? "Orange dots: the time a query is about." : "", meta.sinks.length ? `Sinks, never in the map: ${meta.sinks.map(([i, text]) => `token ${i} ${text}`).slice(0, 6).join(", ")}.` : "No sinks found.", ...meta.notes, "Attention is where a head looked, not why the answer is what it is."].filter(Boolean);
-  body.append(h("p", { class: "ow-note", style: "margin-top:8px" }, notes.join("  ")));
+  body.append(h("p", { class: "ow-note", style: "margin-top:8px" }, notes.join(" ")));
   view.keys([["\u2191 \u2193", "query (map), layer (grid)"], ["\u2190 \u2192", "next head by rank"], ["drag", "span of queries"], ["esc", "clear"]]);
   view.watch(follow);
   follow();

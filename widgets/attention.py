@@ -28,7 +28,7 @@ from widgets.view import MODALITIES, Table, View, floats, shaped, shown, strings
 SOFTMAX, LINEAR = 0, 1  # kinds of layers
 GROUPS = ("timestamp", "heard or seen", "text", "control", "sink")
 COLORS = ("timestamp", "audio", "text", "control", "sink")
-MOST_BINS, MOST_QUERIES, MOST_CELLS = 256, 400, 1_500_000  # of the map that a page carries
+MOST_BINS, MOST_QUERIES, MOST_CELLS = 256, 400, 1_200_000  # of the map that a page carries
 MOST_COLUMNS = 400  # of the strips of linear layers
 SINK = 0.1  # a token with more than this share of all recorded attention is a sink
 
@@ -102,7 +102,7 @@ class AttentionView(View):
             ref = shaped(ref_time, "ref_time", "Q", "float32", Q=Q)
         queries = np.arange(T - Q, T) if query_pos is None else query_pos
         queries = shaped(queries, "query_pos", "Q", "int32", Q=Q)
-        words = strings(tokens, T, "tokens") if tokens is not None else [""] * T
+        words = strings(tokens, T, "tokens") if tokens is not None else [f"#{i}" for i in range(T)]
         where = np.arange(T) if position is None else position
         where = shaped(where, "position", "T", "int32", T=T)
 
@@ -185,7 +185,7 @@ class AttentionView(View):
             ).astype(np.uint8)
         if audio is not None:
             arrays["peaks"] = peaks_of(audio, sr)
-        notes = [f"Bins of {1000 * seconds / B:.0f} ms."]
+        notes = [f"Bins of {seconds / B:.3g} s."]
         if by > 1:
             notes.append(f"A row is the mean of {by} queries, {Q:,} in all.")
         if strips and step > 1:

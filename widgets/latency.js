@@ -215,7 +215,7 @@ export function render({ model, el }) {
       const t = linear(0, extent(), LEFT, fall.width - 8).invert(px);
       if (drag && event.buttons) {
         drag.to = Math.max(0, t);
-        view.redraw();
+        view.redraw(fall);
         return null;
       }
       const hit = spanAt(px, py);
@@ -268,8 +268,8 @@ export function render({ model, el }) {
       const deadline = data.f_dur[i] * 1000;
       const lines = [[`frame ${k}`, `${totalOf(i).toFixed(1)} ms of ${deadline.toFixed(0)} ms${totalOf(i) > deadline ? ": late" : ""}`]];
       meta.frame_stages.forEach((name, c) => lines.push([name, `${data.f_ms[i * stagesOfFrame + c].toFixed(1)} ms`]));
-      lines.push(["ready", `${data.f_ready[i].toFixed(3)} s, heard ${data.f_played[i].toFixed(3)} s`], ["in hand", `${(1000 * data.f_buffer[i]).toFixed(0)} ms of sound`]);
-      if (data.f_gap[i] > 0) lines.push(["underrun", `${(1000 * data.f_gap[i]).toFixed(0)} ms of silence before it`]);
+      lines.push(["ready", `${data.f_ready[i].toFixed(3)} s, heard ${data.f_played[i].toFixed(3)} s`], ["in hand", `${milliseconds(1000 * data.f_buffer[i])} of sound`]);
+      if (data.f_gap[i] > 0) lines.push(["underrun", `${milliseconds(1000 * data.f_gap[i])} of silence before it`]);
       return lines;
     };
     const row = h("div", { style: "margin-top:18px" });
@@ -309,11 +309,11 @@ export function render({ model, el }) {
       for (const k of picks) {
         let low = 0;
         const i = own[k];
-        const place = x(Math.floor(k / by) * by);
+        const place = step > 3 ? x(k) : Math.round(x(Math.floor(k / by) * by));
         for (let c = 0; c < stagesOfFrame; c++) {
           const ms = data.f_ms[i * stagesOfFrame + c];
           ctx.fillStyle = colors[meta.frame_colors[c]];
-          ctx.fillRect(place, y(Math.min(top, low + ms)), step > 3 ? step - 1 : step, y(Math.min(top, low)) - y(Math.min(top, low + ms)));
+          ctx.fillRect(place, y(Math.min(top, low + ms)), step > 3 ? step - 1 : Math.ceil(step), y(Math.min(top, low)) - y(Math.min(top, low + ms)));
           low += ms;
         }
         if (low > top) {

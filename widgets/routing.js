@@ -13,7 +13,7 @@ export function orderOf(load, sorted) {
   return sorted ? order.sort((a, b) => load[b] - load[a] || a - b) : order;
 }
 
-// 0.5 -> "1/2 of fair", 3 -> "3.0 x fair"
+// 0.5 -> "0.50 × fair", 0 -> "idle"
 export function ratioText(ratio) {
   if (ratio === 0) return "idle";
   return ratio < 0.1 ? `${ratio.toFixed(3)} \u00d7 fair` : `${ratio.toFixed(ratio < 9.95 ? 2 : 0)} \u00d7 fair`;
@@ -95,28 +95,28 @@ export function render({ model, el }) {
   };
 
   // small multiples
+  const pictures = new Map(); // of facets, as long as nothing about them changes
   const heat = (ctx, g, x0, y0, w, tall, colors, lut) => {
-    // one rectangle a cell; above a thousand cells through a small picture
-    const image = ctx.createImageData(E, L);
-    for (let l = 0; l < L; l++) {
-      const row = rowOf(g, l);
-      const order = orderOf(row, sorted);
-      for (let k = 0; k < E; k++) {
-        const ratio = row[order[k]];
-        const color = Number.isNaN(ratio) ? null : lut[Math.round(diverging(ratio) * 255)];
-        const p = 4 * (l * E + k);
-        if (color) {
-          image.data.set(color, p);
-          image.data[p + 3] = 255;
-        }
+    const key = [g, sorted, weighed, colors.mid].join();
+    if (!pictures.has(key)) {
+      const small = document.createElement("canvas");
+      small.width = E;
+      small.height = L;
+      const own = small.getContext("2d");
+      const image = own.createImageData(E, L);
+      for (let l = 0; l < L; l++) {
+        const row = rowOf(g, l);
+        orderOf(row, sorted).forEach((e, k) => {
+          if (Number.isNaN(row[e])) return;
+          image.data.set(lut[Math.round(diverging(row[e]) * 255)], 4 * (l * E + k));
+          image.data[4 * (l * E + k) + 3] = 255;
+        });
       }
+      own.putImageData(image, 0, 0);
+      pictures.set(key, small);
     }
-    const small = document.createElement("canvas");
-    small.width = E;
-    small.height = L;
-    small.getContext("2d").putImageData(image, 0, 0);
     ctx.imageSmoothingEnabled = false;
-    ctx.drawImage(small, x0, y0, w, tall);
+    ctx.drawImage(pictures.get(key), x0, y0, w, tall);
   };
   const grid = (w) => {
     const columns = clamp(Math.floor((w + 18) / 168), 2, Math.max(2, meta.facets.length));
@@ -267,7 +267,7 @@ export function render({ model, el }) {
       const now = cellAt(px, py);
       if (now?.join() !== at?.join()) {
         at = now;
-        view.redraw();
+        view.redraw(main);
       }
       if (!now) return null;
       const [l, e] = now;
@@ -276,7 +276,7 @@ export function render({ model, el }) {
     },
     leave: () => {
       at = null;
-      view.redraw();
+      view.redraw(main);
     },
     click: (px, py) => {
       const now = cellAt(px, py);
@@ -293,7 +293,7 @@ export function render({ model, el }) {
     const x = linear(0, T, LEFT, w - 8);
     const y = linear(0, most, 62, 6);
     const { by, starts } = runs(T, Math.floor(w - LEFT - 8));
-    const wide = Math.max(1, x(by) - x(0));
+    const wide = Math.max(1, Math.round(x(by) - x(0)));
     ctx.strokeStyle = colors.grid;
     ctx.lineWidth = 1;
     line(ctx, LEFT, 62.5, w - 8, 62.5);
@@ -307,10 +307,10 @@ export function render({ model, el }) {
       if (low < Infinity) {
         ctx.fillStyle = tie ? colors.high : colors.control;
         const top = y(Math.min(most, low));
-        ctx.fillRect(x(i), Math.min(60, top), wide > 3 ? wide - 1 : wide, Math.max(2, 62 - top));
+        ctx.fillRect(Math.round(x(i)), Math.min(60, top), wide > 3 ? wide - 1 : wide, Math.max(2, 62 - top));
       }
       ctx.fillStyle = colorOf(colors, data.modality[i]);
-      ctx.fillRect(x(i), 65, wide + 0.5, 5);
+      ctx.fillRect(Math.round(x(i)), 65, wide + 1, 5);
     }
     // stages and modalities by name, where they are long enough
     let from = 0;
@@ -461,7 +461,7 @@ export function render({ model, el }) {
     });
   }
   const notes = [meta.by_logits ? `Orange: a near-tie (margin below ${meta.near_tie}), which rounding may flip.` : "", "Experts of different layers are unrelated; nothing is added over layers.", ...meta.notes].filter(Boolean);
-  body.append(h("p", { class: "ow-note", style: "margin-top:10px" }, notes.join("  ")));
+  body.append(h("p", { class: "ow-note", style: "margin-top:10px" }, notes.join(" \u00b7 ")));
   view.keys([["\u2190 \u2192 \u2191 \u2193", "cell (on the map), token (on the strip)"], ["space", "replay"], ["esc", "clear"]]);
   view.watch(fillCell);
   fillCell();

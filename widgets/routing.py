@@ -23,9 +23,9 @@ import numpy as np
 
 from widgets.view import MODALITIES, Table, View, floats, shaped, shown, strings
 
-INSPECT = 400_000  # routed entries (T * L * K) that a page carries
+INSPECT = 300_000  # routed entries (T * L * K) that a page carries
 MATRIX = 400_000  # entries of co-activation matrices that a page carries
-TOP_TOKENS = 8  # tokens named for each cell
+TOP_TOKENS = 6  # tokens named for each cell
 PAIRS, LEAST_COUNT = 10, 5  # pairs named for each layer, and how often they must occur
 SCALE = 128  # loads travel as u16 in steps of 1/128
 MISSING = 65535
@@ -93,7 +93,7 @@ class RoutingView(View):
             np.full(T, np.nan, np.float32) if t is None else shaped(t, n, "T", "float32", T=T)
             for n, t in (("t0", t0), ("t1", t1))
         ]
-        words = strings(tokens, T, "tokens") if tokens is not None else [""] * T
+        words = strings(tokens, T, "tokens") if tokens is not None else [f"#{i}" for i in range(T)]
         where = np.arange(T) if position is None else position
         where = shaped(where, "position", "T", "int32", T=T)
         numbers = list(range(L)) if layers is None else [int(i) for i in layers]
@@ -157,7 +157,7 @@ class RoutingView(View):
             ).astype(np.uint16)
         notes = []
         if stride > 1:
-            notes.append(f"Every {stride}th token can be inspected; sums are over all {T:,}.")
+            notes.append(f"One token in {stride} can be inspected; sums are over all {T:,}.")
         if K > 1 and not matrices:
             notes.append("Co-activation: the strongest and weakest pairs of each layer.")
         if logits is None:
@@ -317,10 +317,10 @@ def _stats(load, logits, of_facet):
 def _margins(ids, weights, logits):
     """How far the last chosen expert is above the best one left out [T, L], and which that is.
 
-    In logits where there are some; otherwise how far the first choice is above the last one."""
+    In logits where there are some; otherwise between the largest and the smallest weight."""
     T, L, K = ids.shape
     if logits is None or logits.shape[-1] == K:
-        spread = weights[..., 0] - weights[..., -1]
+        spread = weights.max(-1) - weights.min(-1)
         return np.where(ids[..., 0] >= 0, spread, np.nan), np.full((T, L), -1)
     margin, following = np.empty((T, L), np.float32), np.empty((T, L), np.int64)
     for i in range(0, T, 512):

@@ -31,6 +31,15 @@ export function ticks(lo, hi, count = 6) {
   return out;
 }
 
+// Ticks of a time axis: round in minutes once it is longer than two of them.
+export function timeTicks(lo, hi, count = 6) {
+  if (hi - lo < 120) return ticks(lo, hi, count);
+  const step = [15, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => (hi - lo) / s <= count) ?? 7200;
+  const out = [];
+  for (let t = Math.ceil(lo / step) * step; t <= hi; t += step) out.push(t);
+  return out;
+}
+
 // 0.25 -> "0.25", 75 -> "1:15" once the axis is longer than two minutes.
 export function clock(t, span = 10) {
   if (span >= 120) {
@@ -143,12 +152,18 @@ export function stage({ model, el }) {
   let queued = 0;
   let colors = {};
 
+  let waiting = new Set();
+
   const paint = () => {
     queued = 0;
+    const now = waiting;
+    waiting = new Set();
     if (!root.isConnected) return;
-    for (const panel of panels) panel.paint(colors);
+    for (const panel of panels) if (now.has(panel)) panel.paint(colors);
   };
-  const redraw = () => {
+  // Draw again before the next frame: these panels, or all.
+  const redraw = (...only) => {
+    for (const panel of only.length ? only : panels) waiting.add(panel);
     if (!queued) queued = requestAnimationFrame(paint);
   };
   const retheme = () => {
@@ -159,7 +174,6 @@ export function stage({ model, el }) {
     if (body.classList.contains("ow-page")) body.dataset.theme = root.dataset.theme;
     const style = getComputedStyle(root);
     colors = new Proxy({}, { get: (_, name) => style.getPropertyValue(`--ow-${String(name).replace(/([0-9])/, "-$1")}`).trim() });
-    for (const panel of panels) panel.stale = true;
     redraw();
   };
 
@@ -167,7 +181,7 @@ export function stage({ model, el }) {
   const panel = (host, height, draw, { name = "", focus = false } = {}) => {
     const node = h("canvas", { role: "img", "aria-label": name || spec.alt, tabindex: focus ? 0 : null });
     const ctx = node.getContext("2d");
-    const own = { node, stale: true, width: 0, height: 0, draw };
+    const own = { node, width: 0, height: 0, draw };
     own.paint = (colors) => {
       if (!node.offsetParent && getComputedStyle(node).display === "none") return;
       const width = node.parentNode.clientWidth;
@@ -186,7 +200,6 @@ export function stage({ model, el }) {
       ctx.textBaseline = "middle";
       ctx.textAlign = "left";
       own.draw(ctx, width, tall, colors);
-      own.stale = false;
     };
     host.append(node);
     panels.push(own);
@@ -282,7 +295,7 @@ export function stage({ model, el }) {
     live.textContent = text;
   };
 
-  const sizes = new ResizeObserver(redraw);
+  const sizes = new ResizeObserver(() => redraw());
   const host = new MutationObserver(retheme);
   const start = () => {
     el.append(root);
@@ -291,6 +304,7 @@ export function stage({ model, el }) {
     on(matchMedia("(prefers-color-scheme: dark)"), "change", retheme);
     on(document, "ow-theme", retheme);
     retheme();
+    waiting = new Set(panels);
     paint();
   };
   const close = () => {
@@ -327,7 +341,8 @@ export function axisX(ctx, scale, y, colors, { format = clock, unit = "", count,
   ctx.textBaseline = "top";
   ctx.lineWidth = 1;
   const short = unit.length < 4;
-  const places = ticks(lo, hi, count ?? Math.max(2, Math.floor((x1 - x0) / 80)));
+  const long = format === clock && span >= 120;
+  const places = (format === clock ? timeTicks : ticks)(lo, hi, count ?? Math.max(2, Math.floor((x1 - x0) / 80)));
   places.forEach((t, i) => {
     const x = Math.round(scale(t)) + 0.5;
     if (grid) {
@@ -336,14 +351,14 @@ export function axisX(ctx, scale, y, colors, { format = clock, unit = "", count,
     }
     ctx.strokeStyle = colors.faint;
     line(ctx, x, y, x, y + 4);
-    const text = format(t, span) + (short && unit && i === places.length - 1 && span < 120 ? ` ${unit}` : "");
+    const text = format(t, span) + (short && unit && i === places.length - 1 && !long ? ` ${unit}` : "");
     const wide = ctx.measureText(text).width;
     ctx.fillStyle = colors.soft;
     ctx.fillText(text, clamp(x - wide / 2, Math.max(0, x0 - 20), Math.max(x0, x1 + 4 - wide)), y + 7);
   });
   ctx.strokeStyle = colors.faint;
   line(ctx, x0, y + 0.5, x1, y + 0.5);
-  if (!short || span >= 120) {
+  if (!short || long) {
     ctx.textAlign = "right";
     ctx.fillStyle = colors.soft;
     ctx.fillText(short ? "min:s" : unit, x1, y + 22);

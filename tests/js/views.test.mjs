@@ -1,7 +1,7 @@
 // Pure functions of the views; tests/test_view_js.py runs this with node.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { clamp, clock, csv, decode, diverging, hex, label, lastAtMost, linear, milliseconds, pageModel, percent, ramp, ticks, tokenLabel } from "../../widgets/runtime.js";
+import { clamp, clock, csv, decode, diverging, hex, label, lastAtMost, linear, milliseconds, pageModel, percent, ramp, ticks, timeTicks, tokenLabel } from "../../widgets/runtime.js";
 import { samplesOf } from "../../widgets/player.js";
 import { heardAt, histogram, pathOf, zoom } from "../../widgets/align.js";
 import { chromeTrace, quantile, stack, worst } from "../../widgets/latency.js";
@@ -19,6 +19,7 @@ test("ticks are round and inside", () => {
   assert.deepEqual(ticks(0, 10, 5), [0, 2, 4, 6, 8, 10]);
   assert.deepEqual(ticks(0.03, 0.31, 3), [0.1, 0.2, 0.3]);
   assert.deepEqual(ticks(5, 5), [5]);
+  assert.deepEqual(timeTicks(0, 600, 6), [0, 120, 240, 360, 480, 600]);
   for (const t of ticks(-3.3, 971, 7)) assert.ok(t >= -3.3 && t <= 971);
 });
 
