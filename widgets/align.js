@@ -1,7 +1,26 @@
 // Text and speech on one time axis (data: align.py). Lanes share x = seconds of audio:
 // waveform, mel, words (emitted above, heard below, a line between the two), frames per token.
 // Below: the lattice of ARIA, coverage, and how far text runs ahead.
-import { BOLD, FONT, SMALL, axisX, axisY, clamp, clock, h, hatch, label, lastAtMost, line, linear, percent, ramp, raster, stage, tokenLabel } from "./runtime.js";
+import {
+  BOLD,
+  FONT,
+  SMALL,
+  axisX,
+  axisY,
+  clamp,
+  clock,
+  h,
+  hatch,
+  label,
+  lastAtMost,
+  line,
+  linear,
+  percent,
+  ramp,
+  raster,
+  stage,
+  tokenLabel,
+} from "./runtime.js";
 import { Player, samplesOf } from "./player.js";
 
 const TEXT = 0;
@@ -71,22 +90,27 @@ export function render({ model, el }) {
   let follow = true;
 
   const chosen = () => {
-    const first = selection().tokens.map((p) => tokenOf.get(p)).find((i) => i !== undefined);
+    const first = selection()
+      .tokens.map((p) => tokenOf.get(p))
+      .find((i) => i !== undefined);
     return first === undefined ? -1 : first;
   };
 
   // sound
-  const player = data.sound && new Player(samplesOf(data.sound, meta.sound.code), meta.sound.rate, (t, playing) => {
-    playButton.textContent = playing ? "\u25A0 Stop" : "\u25B6 Play";
-    if (playing && follow && (t > windowed[1] || t < windowed[0])) {
-      const span = windowed[1] - windowed[0];
-      windowed = [clamp(t - span * 0.1, 0, seconds - span), 0];
-      windowed[1] = windowed[0] + span;
-      view.redraw();
-    }
-    placeHead(t, playing);
-  });
-  const playButton = player && view.button("\u25B6 Play", "Play or stop (space)", () => toggleSound());
+  const player =
+    data.sound &&
+    new Player(samplesOf(data.sound, meta.sound.code), meta.sound.rate, (t, playing) => {
+      playButton.textContent = playing ? "\u25A0 Stop" : "\u25B6 Play";
+      if (playing && follow && (t > windowed[1] || t < windowed[0])) {
+        const span = windowed[1] - windowed[0];
+        windowed = [clamp(t - span * 0.1, 0, seconds - span), 0];
+        windowed[1] = windowed[0] + span;
+        view.redraw();
+      }
+      placeHead(t, playing);
+    });
+  const playButton =
+    player && view.button("\u25B6 Play", "Play or stop (space)", () => toggleSound());
   const toggleSound = () => {
     if (!player) return;
     const time = selection().time;
@@ -94,8 +118,17 @@ export function render({ model, el }) {
     else if (time) player.play(time[0], time[1]);
     else player.play();
   };
-  const playToken = (i) => player && Number.isFinite(t0[i]) && player.play(Math.max(0, t0[i] - PAD), Math.min(seconds, t1[i] + PAD));
-  if (wallKnown) view.toggle("Emitted: wall time", "Place emitted tokens by the wall clock instead of the audio that was out by then", false, (now) => (byWall = now));
+  const playToken = (i) =>
+    player &&
+    Number.isFinite(t0[i]) &&
+    player.play(Math.max(0, t0[i] - PAD), Math.min(seconds, t1[i] + PAD));
+  if (wallKnown)
+    view.toggle(
+      "Emitted: wall time",
+      "Place emitted tokens by the wall clock instead of the audio that was out by then",
+      false,
+      (now) => (byWall = now),
+    );
   view.button("\u2212", "Zoom out (-)", () => zoomBy(2));
   view.button("+", "Zoom in (+)", () => zoomBy(0.5));
   view.button("All", "Show the whole answer (0)", () => zoomBy(Infinity));
@@ -108,14 +141,28 @@ export function render({ model, el }) {
   const gutter = () => (narrow() ? 62 : 78);
   const lane = (name, height, draw, alt) => {
     const host = h("div");
-    const fold = h("button", { type: "button", "aria-expanded": "true", title: `Fold or unfold: ${name}`, onclick: () => {
-      const open = fold.getAttribute("aria-expanded") !== "true";
-      fold.setAttribute("aria-expanded", open);
-      host.style.display = open ? "" : "none";
-      view.redraw();
-    } }, name);
+    const fold = h(
+      "button",
+      {
+        type: "button",
+        "aria-expanded": "true",
+        title: `Fold or unfold: ${name}`,
+        onclick: () => {
+          const open = fold.getAttribute("aria-expanded") !== "true";
+          fold.setAttribute("aria-expanded", open);
+          host.style.display = open ? "" : "none";
+          view.redraw();
+        },
+      },
+      name,
+    );
     lanes.append(h("div", { class: "ow-lane" }, fold, host));
-    return panel(host, height, (ctx, w, tall, colors) => draw(ctx, w, tall, colors, linear(...windowed, 0, w)), { name: alt ?? name, focus: true });
+    return panel(
+      host,
+      height,
+      (ctx, w, tall, colors) => draw(ctx, w, tall, colors, linear(...windowed, 0, w)),
+      { name: alt ?? name, focus: true },
+    );
   };
   const selectedTime = (ctx, x, tall, colors) => {
     const time = selection().time;
@@ -128,176 +175,249 @@ export function render({ model, el }) {
 
   const panels = [];
   if (data.peaks)
-    panels.push(lane("wave", 54, (ctx, w, tall, colors, x) => {
-      const count = data.peaks.shape[0];
-      ctx.fillStyle = colors.soft;
-      for (let px = 0; px < w; px++) {
-        const from = Math.floor((x.invert(px) / seconds) * count);
-        const to = Math.max(from + 1, Math.floor((x.invert(px + 1) / seconds) * count));
-        let lo = 0;
-        let hi = 0;
-        for (let k = Math.max(0, from); k < Math.min(count, to); k++) {
-          lo = Math.min(lo, data.peaks[2 * k]);
-          hi = Math.max(hi, data.peaks[2 * k + 1]);
-        }
-        const top = tall / 2 - (hi / 127) * (tall / 2 - 2);
-        ctx.fillRect(px, top, 1, Math.max(1, ((hi - lo) / 127) * (tall / 2 - 2)));
-      }
-      selectedTime(ctx, x, tall, colors);
-    }, "Waveform"));
+    panels.push(
+      lane(
+        "wave",
+        54,
+        (ctx, w, tall, colors, x) => {
+          const count = data.peaks.shape[0];
+          ctx.fillStyle = colors.soft;
+          for (let px = 0; px < w; px++) {
+            const from = Math.floor((x.invert(px) / seconds) * count);
+            const to = Math.max(from + 1, Math.floor((x.invert(px + 1) / seconds) * count));
+            let lo = 0;
+            let hi = 0;
+            for (let k = Math.max(0, from); k < Math.min(count, to); k++) {
+              lo = Math.min(lo, data.peaks[2 * k]);
+              hi = Math.max(hi, data.peaks[2 * k + 1]);
+            }
+            const top = tall / 2 - (hi / 127) * (tall / 2 - 2);
+            ctx.fillRect(px, top, 1, Math.max(1, ((hi - lo) / 127) * (tall / 2 - 2)));
+          }
+          selectedTime(ctx, x, tall, colors);
+        },
+        "Waveform",
+      ),
+    );
   let strip = null;
   let stripTheme = "";
   if (data.mel)
-    panels.push(lane("mel", 68, (ctx, w, tall, colors, x) => {
-      const [rows, cols] = data.mel.shape;
-      if (stripTheme !== colors.seq0) {
-        stripTheme = colors.seq0;
-        strip = raster(rows, cols, (r, c) => data.mel[r * cols + c], ramp([colors.seq0, colors.seq1, colors.seq2]), true);
-      }
-      const a = clamp((windowed[0] / meta.mel.seconds) * cols, 0, cols);
-      const b = clamp((windowed[1] / meta.mel.seconds) * cols, 0, cols);
-      ctx.imageSmoothingEnabled = (b - a) > w;
-      ctx.drawImage(strip, a, 0, Math.max(0.01, b - a), rows, x(windowed[0]), 0, x((b / cols) * meta.mel.seconds) - x(windowed[0]), tall);
-      selectedTime(ctx, x, tall, colors);
-    }, `Mel spectrogram, ${meta.mel.bands} bands, low at the bottom`));
+    panels.push(
+      lane(
+        "mel",
+        68,
+        (ctx, w, tall, colors, x) => {
+          const [rows, cols] = data.mel.shape;
+          if (stripTheme !== colors.seq0) {
+            stripTheme = colors.seq0;
+            strip = raster(
+              rows,
+              cols,
+              (r, c) => data.mel[r * cols + c],
+              ramp([colors.seq0, colors.seq1, colors.seq2]),
+              true,
+            );
+          }
+          const a = clamp((windowed[0] / meta.mel.seconds) * cols, 0, cols);
+          const b = clamp((windowed[1] / meta.mel.seconds) * cols, 0, cols);
+          ctx.imageSmoothingEnabled = b - a > w;
+          ctx.drawImage(
+            strip,
+            a,
+            0,
+            Math.max(0.01, b - a),
+            rows,
+            x(windowed[0]),
+            0,
+            x((b / cols) * meta.mel.seconds) - x(windowed[0]),
+            tall,
+          );
+          selectedTime(ctx, x, tall, colors);
+        },
+        `Mel spectrogram, ${meta.mel.bands} bands, low at the bottom`,
+      ),
+    );
 
   const emittedAt = (i) => (byWall ? data.wall_text[i] : at[i]);
   const [EMIT, FRAMES, HEARD, WORDS] = [18, 34, 84, 110]; // rows of the lane of words
-  panels.push(lane("emitted \u2193 heard", WORDS + 4, (ctx, w, tall, colors, x) => {
-    selectedTime(ctx, x, tall, colors);
-    const mark = chosen();
-    const visible = [];
-    for (let i = 0; i < n; i++) {
-      const from = Math.min(emittedAt(i), Number.isFinite(t0[i]) ? t0[i] : Infinity);
-      const to = Math.max(emittedAt(i), Number.isFinite(t1[i]) ? t1[i] : -Infinity);
-      if (to >= windowed[0] && from <= windowed[1]) visible.push(i);
-    }
-    const sparse = visible.length < w / 7;
-    // frames: one tick each, grey where they speak no token
-    const step = meta.frame_s * (w / (windowed[1] - windowed[0]));
-    const [f0, f1] = byWall ? [0, speechAt.length] : [Math.max(0, Math.floor(windowed[0] / meta.frame_s)), Math.min(speechAt.length, Math.ceil(windowed[1] / meta.frame_s))];
-    const every = step < 1 ? Math.ceil(1 / step) : 1;
-    for (let f = f0; f < f1; f += every) {
-      const u = speechAt[f];
-      ctx.fillStyle = data.text[u] < 0 ? colors.sink : colors.speech;
-      const px = x(byWall ? wall[u] : f * meta.frame_s);
-      ctx.fillRect(step > 4 ? px : Math.round(px), FRAMES, step > 4 ? 1.5 : 1, 8);
-    }
-    // from the place of emission to the place in the sound
-    ctx.lineWidth = 1;
-    for (const i of visible) {
-      const own = i === mark || i === hovered;
-      if (!Number.isFinite(t0[i]) || (!sparse && !own)) continue;
-      ctx.strokeStyle = own ? colors.ink : colors.text;
-      ctx.globalAlpha = own ? 1 : 0.35;
-      ctx.beginPath();
-      ctx.moveTo(x(emittedAt(i)), FRAMES + 10);
-      ctx.bezierCurveTo(x(emittedAt(i)), FRAMES + 28, x((t0[i] + t1[i]) / 2), HEARD - 22, x((t0[i] + t1[i]) / 2), HEARD - 2);
-      ctx.stroke();
-    }
-    ctx.globalAlpha = 1;
-    // where there are many tokens, one of each pixel is drawn
-    let free = -Infinity;
-    let drawn = -Infinity;
-    for (const i of visible) {
-      const px = x(emittedAt(i));
-      const own = i === mark || i === hovered;
-      if (!own && !sparse && spoken[i] && px - drawn < 1) continue;
-      drawn = px;
-      ctx.fillStyle = spoken[i] || Number.isFinite(t0[i]) ? colors.text : colors.bad;
-      ctx.fillRect(px, EMIT - 4, own ? 2.5 : 1.5, 16);
-      if ((px > free && px > -2) || own) {
-        const text = tokenLabel(meta.tokens[i], 16);
-        ctx.font = own ? BOLD : SMALL;
-        const size = ctx.measureText(text).width;
-        if (own && px <= free) {
-          ctx.fillStyle = colors.bg;
-          ctx.fillRect(px + 3, EMIT - 15, size + 4, 13);
+  panels.push(
+    lane(
+      "emitted \u2193 heard",
+      WORDS + 4,
+      (ctx, w, tall, colors, x) => {
+        selectedTime(ctx, x, tall, colors);
+        const mark = chosen();
+        const visible = [];
+        for (let i = 0; i < n; i++) {
+          const from = Math.min(emittedAt(i), Number.isFinite(t0[i]) ? t0[i] : Infinity);
+          const to = Math.max(emittedAt(i), Number.isFinite(t1[i]) ? t1[i] : -Infinity);
+          if (to >= windowed[0] && from <= windowed[1]) visible.push(i);
         }
-        ctx.fillStyle = own ? colors.ink : ctx.fillStyle;
-        ctx.fillText(text, clamp(px + 1, 0, Math.max(0, w - size)), EMIT - 10);
-        free = Math.max(free, px + size + 5);
-      }
-    }
-    drawn = -Infinity;
-    for (const i of visible) {
-      const own = i === mark || i === hovered;
-      if (!Number.isFinite(t0[i])) {
-        const px = x(emittedAt(i));
-        if (!own && !sparse && px - drawn < 1) continue;
-        drawn = px;
-        ctx.strokeStyle = colors.bad;
-        ctx.lineWidth = 1.5;
-        line(ctx, px - 4, FRAMES + 13, px + 4, FRAMES + 21);
-        line(ctx, px + 4, FRAMES + 13, px - 4, FRAMES + 21);
-        continue;
-      }
-      const left = x(t0[i]);
-      if (!own && !sparse && x(t1[i]) - left < 1 && Math.floor(left) === Math.floor(x(t0[i - 1]))) continue;
-      const wide = Math.max(1, x(t1[i]) - left - 1);
-      ctx.fillStyle = own ? colors.text : colors.raise;
-      ctx.fillRect(left, HEARD, wide, WORDS - HEARD);
-      ctx.fillStyle = colors.text;
-      if (data.confidence[i] < 0.5) hatch(ctx, left, HEARD, wide, WORDS - HEARD, colors.grid, 4);
-      ctx.fillRect(left, WORDS - 2, wide, 2);
-      if (wide < 4) continue;
-      const text = label(meta.tokens[i].trim() || "\u2423", 20);
-      ctx.font = `10px ${FONT}`;
-      const size = ctx.measureText(text).width;
-      if (size < wide) {
-        ctx.fillStyle = own ? colors.bg : colors.ink;
-        ctx.fillText(text, left + (wide - size) / 2, (HEARD + WORDS) / 2);
-      }
-    }
-    ctx.font = SMALL;
-  }, "Text tokens where they were emitted (above) and where they are heard (below)"));
+        const sparse = visible.length < w / 7;
+        // frames: one tick each, grey where they speak no token
+        const step = meta.frame_s * (w / (windowed[1] - windowed[0]));
+        const [f0, f1] = byWall
+          ? [0, speechAt.length]
+          : [
+              Math.max(0, Math.floor(windowed[0] / meta.frame_s)),
+              Math.min(speechAt.length, Math.ceil(windowed[1] / meta.frame_s)),
+            ];
+        const every = step < 1 ? Math.ceil(1 / step) : 1;
+        for (let f = f0; f < f1; f += every) {
+          const u = speechAt[f];
+          ctx.fillStyle = data.text[u] < 0 ? colors.sink : colors.speech;
+          const px = x(byWall ? wall[u] : f * meta.frame_s);
+          ctx.fillRect(step > 4 ? px : Math.round(px), FRAMES, step > 4 ? 1.5 : 1, 8);
+        }
+        // from the place of emission to the place in the sound
+        ctx.lineWidth = 1;
+        for (const i of visible) {
+          const own = i === mark || i === hovered;
+          if (!Number.isFinite(t0[i]) || (!sparse && !own)) continue;
+          ctx.strokeStyle = own ? colors.ink : colors.text;
+          ctx.globalAlpha = own ? 1 : 0.35;
+          ctx.beginPath();
+          ctx.moveTo(x(emittedAt(i)), FRAMES + 10);
+          ctx.bezierCurveTo(
+            x(emittedAt(i)),
+            FRAMES + 28,
+            x((t0[i] + t1[i]) / 2),
+            HEARD - 22,
+            x((t0[i] + t1[i]) / 2),
+            HEARD - 2,
+          );
+          ctx.stroke();
+        }
+        ctx.globalAlpha = 1;
+        // where there are many tokens, one of each pixel is drawn
+        let free = -Infinity;
+        let drawn = -Infinity;
+        for (const i of visible) {
+          const px = x(emittedAt(i));
+          const own = i === mark || i === hovered;
+          if (!own && !sparse && spoken[i] && px - drawn < 1) continue;
+          drawn = px;
+          ctx.fillStyle = spoken[i] || Number.isFinite(t0[i]) ? colors.text : colors.bad;
+          ctx.fillRect(px, EMIT - 4, own ? 2.5 : 1.5, 16);
+          if (px > -2 && (px > free || own)) {
+            const text = tokenLabel(meta.tokens[i], 16);
+            ctx.font = own ? BOLD : SMALL;
+            const size = ctx.measureText(text).width;
+            if (own && px <= free) {
+              ctx.fillStyle = colors.bg;
+              ctx.fillRect(px + 3, EMIT - 15, size + 4, 13);
+            }
+            ctx.fillStyle = own ? colors.ink : ctx.fillStyle;
+            ctx.fillText(text, clamp(px + 1, 0, Math.max(0, w - size)), EMIT - 10);
+            free = Math.max(free, px + size + 5);
+          }
+        }
+        drawn = -Infinity;
+        for (const i of visible) {
+          const own = i === mark || i === hovered;
+          if (!Number.isFinite(t0[i])) {
+            const px = x(emittedAt(i));
+            if (!own && !sparse && px - drawn < 1) continue;
+            drawn = px;
+            ctx.strokeStyle = colors.bad;
+            ctx.lineWidth = 1.5;
+            line(ctx, px - 4, FRAMES + 13, px + 4, FRAMES + 21);
+            line(ctx, px + 4, FRAMES + 13, px - 4, FRAMES + 21);
+            continue;
+          }
+          const left = x(t0[i]);
+          if (
+            !own &&
+            !sparse &&
+            x(t1[i]) - left < 1 &&
+            Math.floor(left) === Math.floor(x(t0[i - 1]))
+          )
+            continue;
+          const wide = Math.max(1, x(t1[i]) - left - 1);
+          ctx.fillStyle = own ? colors.text : colors.raise;
+          ctx.fillRect(left, HEARD, wide, WORDS - HEARD);
+          ctx.fillStyle = colors.text;
+          if (data.confidence[i] < 0.5)
+            hatch(ctx, left, HEARD, wide, WORDS - HEARD, colors.grid, 4);
+          ctx.fillRect(left, WORDS - 2, wide, 2);
+          if (wide < 4) continue;
+          const text = label(meta.tokens[i].trim() || "\u2423", 20);
+          ctx.font = `10px ${FONT}`;
+          const size = ctx.measureText(text).width;
+          if (size < wide) {
+            ctx.fillStyle = own ? colors.bg : colors.ink;
+            ctx.fillText(text, left + (wide - size) / 2, (HEARD + WORDS) / 2);
+          }
+        }
+        ctx.font = SMALL;
+      },
+      "Text tokens where they were emitted (above) and where they are heard (below)",
+    ),
+  );
   const words = panels.at(-1);
 
-  panels.push(lane("frames per token", 62, (ctx, w, tall, colors, x) => {
-    const top = Math.max(1, bound * 1.6);
-    const y = linear(0, top, tall - 4, 4);
-    const ratioAt = (u) => data.n_speech[u] / Math.max(1, data.n_text[u]);
-    selectedTime(ctx, x, tall, colors);
-    for (const item of meta.items) {
-      const [from, to] = [x(item.m0 * meta.frame_s), x((item.m0 + item.m) * meta.frame_s)];
-      ctx.fillStyle = colors.bad;
-      ctx.globalAlpha = 0.07;
-      ctx.fillRect(from, 0, to - from, y(boundOf(item)));
-      ctx.globalAlpha = 1;
-      ctx.strokeStyle = colors.ink;
-      ctx.lineWidth = 1;
-      ctx.setLineDash([4, 3]);
-      line(ctx, from, y(boundOf(item)), to, y(boundOf(item)));
-      ctx.setLineDash([]);
-    }
-    ctx.strokeStyle = colors.speech;
-    ctx.lineWidth = 1.5;
-    ctx.beginPath();
-    let last = -1;
-    for (let f = 0; f < speechAt.length; f++) {
-      const px = x((f + 1) * meta.frame_s);
-      if (px < -20 || px > w + 20 || px - last < 0.5) continue;
-      last = px;
-      const u = speechAt[f];
-      ctx.lineTo(px, y(Math.min(top, ratioAt(u))));
-    }
-    ctx.stroke();
-    ctx.fillStyle = colors.bad;
-    for (const u of data.broken) {
-      const px = x(path.speech[u + 1] * meta.frame_s);
-      if (px >= 0 && px <= w) ctx.fillRect(px - 1, y(Math.min(top, ratioAt(u))) - 2.5, 3, 5);
-    }
-    ctx.textBaseline = "middle";
-    ctx.fillStyle = colors.ink;
-    const text = meta.items.length > 1 ? "bound of each sentence" : `bound ${bound.toFixed(2)}`;
-    ctx.fillText(text, 4, 9);
-    ctx.fillStyle = colors.bad;
-    ctx.fillText("not admissible", 4 + ctx.measureText(text).width + 10, 9);
-  }, "Frames per text token so far, with the bound of ARIA"));
+  panels.push(
+    lane(
+      "frames per token",
+      62,
+      (ctx, w, tall, colors, x) => {
+        const top = Math.max(1, bound * 1.6);
+        const y = linear(0, top, tall - 4, 4);
+        const ratioAt = (u) => data.n_speech[u] / Math.max(1, data.n_text[u]);
+        selectedTime(ctx, x, tall, colors);
+        for (const item of meta.items) {
+          const [from, to] = [x(item.m0 * meta.frame_s), x((item.m0 + item.m) * meta.frame_s)];
+          ctx.fillStyle = colors.bad;
+          ctx.globalAlpha = 0.07;
+          ctx.fillRect(from, 0, to - from, y(boundOf(item)));
+          ctx.globalAlpha = 1;
+          ctx.strokeStyle = colors.ink;
+          ctx.lineWidth = 1;
+          ctx.setLineDash([4, 3]);
+          line(ctx, from, y(boundOf(item)), to, y(boundOf(item)));
+          ctx.setLineDash([]);
+        }
+        ctx.strokeStyle = colors.speech;
+        ctx.lineWidth = 1.5;
+        ctx.beginPath();
+        let last = -1;
+        for (let f = 0; f < speechAt.length; f++) {
+          const px = x((f + 1) * meta.frame_s);
+          if (px < -20 || px > w + 20 || px - last < 0.5) continue;
+          last = px;
+          const u = speechAt[f];
+          ctx.lineTo(px, y(Math.min(top, ratioAt(u))));
+        }
+        ctx.stroke();
+        ctx.fillStyle = colors.bad;
+        for (const u of data.broken) {
+          const px = x(path.speech[u + 1] * meta.frame_s);
+          if (px >= 0 && px <= w) ctx.fillRect(px - 1, y(Math.min(top, ratioAt(u))) - 2.5, 3, 5);
+        }
+        ctx.textBaseline = "middle";
+        ctx.fillStyle = colors.ink;
+        const text = meta.items.length > 1 ? "bound of each sentence" : `bound ${bound.toFixed(2)}`;
+        ctx.fillText(text, 4, 9);
+        ctx.fillStyle = colors.bad;
+        ctx.fillText("not admissible", 4 + ctx.measureText(text).width + 10, 9);
+      },
+      "Frames per text token so far, with the bound of ARIA",
+    ),
+  );
 
   const axisHost = h("div");
   lanes.append(h("div", { class: "ow-lane" }, h("span"), axisHost));
-  panel(axisHost, 38, (ctx, w, _, colors) => axisX(ctx, linear(...windowed, 0, w), 2, colors, { unit: byWall ? "seconds: of audio; emitted tokens and frames by the wall clock" : "seconds of audio" }), { name: "Time axis" });
+  panel(
+    axisHost,
+    38,
+    (ctx, w, _, colors) =>
+      axisX(ctx, linear(...windowed, 0, w), 2, colors, {
+        unit: byWall
+          ? "seconds: of audio; emitted tokens and frames by the wall clock"
+          : "seconds of audio",
+      }),
+    { name: "Time axis" },
+  );
   lanes.append(head);
 
   const placeHead = (t, seen) => {
@@ -312,26 +432,40 @@ export function render({ model, el }) {
     const t = x.invert(px);
     if (own === words && py < FRAMES + 22) {
       let best = -1;
-      for (let i = 0; i < n; i++) if (best < 0 || Math.abs(emittedAt(i) - t) < Math.abs(emittedAt(best) - t)) best = i;
+      for (let i = 0; i < n; i++)
+        if (best < 0 || Math.abs(emittedAt(i) - t) < Math.abs(emittedAt(best) - t)) best = i;
       return Math.abs(x(emittedAt(best)) - px) < 14 ? best : -1;
     }
     return heardAt(t0, t1, t);
   };
   const tell = (i, t) => {
     const frame = Math.floor(t / meta.frame_s);
-    if (i < 0) return [[`${clock(t, 1)} s`, `frame ${clamp(frame, 0, Math.max(0, meta.frames - 1))}, no token`]];
+    if (i < 0)
+      return [
+        [`${clock(t, 1)} s`, `frame ${clamp(frame, 0, Math.max(0, meta.frames - 1))}, no token`],
+      ];
     const lines = [[label(meta.tokens[i], 60), `token ${i}`]];
-    if (Number.isFinite(t0[i])) lines.push(["heard", `${t0[i].toFixed(2)}\u2013${t1[i].toFixed(2)} s, ${spoken[i]} frames (${method(i)})`]);
+    if (Number.isFinite(t0[i]))
+      lines.push([
+        "heard",
+        `${t0[i].toFixed(2)}\u2013${t1[i].toFixed(2)} s, ${spoken[i]} frames (${method(i)})`,
+      ]);
     else lines.push(["not spoken", "no frame speaks this token"]);
-    lines.push(["emitted", `after ${Math.round(at[i] / meta.frame_s)} frames (${at[i].toFixed(2)} s of audio)${wallKnown ? `, wall ${data.wall_text[i].toFixed(3)} s` : ""}`]);
+    lines.push([
+      "emitted",
+      `after ${Math.round(at[i] / meta.frame_s)} frames (${at[i].toFixed(2)} s of audio)${wallKnown ? `, wall ${data.wall_text[i].toFixed(3)} s` : ""}`,
+    ]);
     if (Number.isFinite(lead[i])) lines.push(["ahead", `${lead[i].toFixed(2)} s`]);
-    if (Number.isFinite(data.confidence[i])) lines.push(["confidence", percent(data.confidence[i])]);
+    if (Number.isFinite(data.confidence[i]))
+      lines.push(["confidence", percent(data.confidence[i])]);
     return lines;
   };
   const choose = (i) => {
     if (i < 0 || i >= n) return;
     select({ tokens: [position[i]], time: Number.isFinite(t0[i]) ? [t0[i], t1[i]] : null });
-    view.say(`token ${i}: ${meta.tokens[i]}, ${Number.isFinite(t0[i]) ? `${t0[i].toFixed(2)} to ${t1[i].toFixed(2)} seconds` : "not spoken"}`);
+    view.say(
+      `token ${i}: ${meta.tokens[i]}, ${Number.isFinite(t0[i]) ? `${t0[i].toFixed(2)} to ${t1[i].toFixed(2)} seconds` : "not spoken"}`,
+    );
     if (Number.isFinite(t0[i]) && (t1[i] < windowed[0] || t0[i] > windowed[1])) {
       const span = windowed[1] - windowed[0];
       const from = clamp(t0[i] - span / 2, 0, seconds - span);
@@ -345,14 +479,22 @@ export function render({ model, el }) {
         if (drag && event.buttons) {
           const x = linear(...windowed, 0, own.width);
           if (drag.brush) {
-            const pair = [drag.t, x.invert(px)].sort((a, b) => a - b).map((t) => clamp(t, 0, seconds));
+            const pair = [drag.t, x.invert(px)]
+              .sort((a, b) => a - b)
+              .map((t) => clamp(t, 0, seconds));
             const inside = [...position].filter((_, i) => t0[i] < pair[1] && t1[i] > pair[0]);
             select({ time: pair, tokens: inside });
-            return [[`${clock(pair[0], 1)}\u2013${clock(pair[1], 1)} s`, `${inside.length} tokens`]];
+            return [
+              [`${clock(pair[0], 1)}\u2013${clock(pair[1], 1)} s`, `${inside.length} tokens`],
+            ];
           }
           drag.moved ||= Math.abs(px - drag.px) > 3;
           const span = drag.window[1] - drag.window[0];
-          const from = clamp(drag.window[0] - ((px - drag.px) / own.width) * span, 0, seconds - span);
+          const from = clamp(
+            drag.window[0] - ((px - drag.px) / own.width) * span,
+            0,
+            seconds - span,
+          );
           windowed = [from, from + span];
           view.redraw();
           return null;
@@ -383,27 +525,57 @@ export function render({ model, el }) {
     });
     view.on(own.node, "pointerdown", (event) => {
       const px = event.clientX - own.node.getBoundingClientRect().left;
-      drag = { px, t: linear(...windowed, 0, own.width).invert(px), brush: event.shiftKey, window: windowed, moved: false };
+      drag = {
+        px,
+        t: linear(...windowed, 0, own.width).invert(px),
+        brush: event.shiftKey,
+        window: windowed,
+        moved: false,
+      };
       own.node.setPointerCapture(event.pointerId);
     });
-    view.on(own.node, "wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey) return;
-      event.preventDefault();
-      const px = event.clientX - own.node.getBoundingClientRect().left;
-      windowed = zoom(windowed, event.deltaY > 0 ? 1.25 : 0.8, linear(...windowed, 0, own.width).invert(px), seconds);
-      view.redraw();
-    }, { passive: false });
+    view.on(
+      own.node,
+      "wheel",
+      (event) => {
+        if (!event.ctrlKey && !event.metaKey) return;
+        event.preventDefault();
+        const px = event.clientX - own.node.getBoundingClientRect().left;
+        windowed = zoom(
+          windowed,
+          event.deltaY > 0 ? 1.25 : 0.8,
+          linear(...windowed, 0, own.width).invert(px),
+          seconds,
+        );
+        view.redraw();
+      },
+      { passive: false },
+    );
   }
   const zoomBy = (factor) => {
     const i = chosen();
-    const around = i >= 0 && Number.isFinite(t0[i]) ? (t0[i] + t1[i]) / 2 : (windowed[0] + windowed[1]) / 2;
-    windowed = factor === Infinity ? [0, seconds] : zoom(windowed, factor, clamp(around, ...windowed), seconds);
+    const around =
+      i >= 0 && Number.isFinite(t0[i]) ? (t0[i] + t1[i]) / 2 : (windowed[0] + windowed[1]) / 2;
+    windowed =
+      factor === Infinity
+        ? [0, seconds]
+        : zoom(windowed, factor, clamp(around, ...windowed), seconds);
     view.redraw();
   };
   view.on(body, "keydown", (event) => {
     if (event.target.tagName !== "CANVAS") return;
     const i = chosen();
-    const act = { " ": toggleSound, ArrowRight: () => choose(i + 1), ArrowLeft: () => choose(i < 0 ? n - 1 : i - 1), Enter: () => playToken(i), "+": () => zoomBy(0.5), "=": () => zoomBy(0.5), "-": () => zoomBy(2), 0: () => zoomBy(Infinity), Escape: () => select({ tokens: [], time: null }) }[event.key];
+    const act = {
+      " ": toggleSound,
+      ArrowRight: () => choose(i + 1),
+      ArrowLeft: () => choose(i < 0 ? n - 1 : i - 1),
+      Enter: () => playToken(i),
+      "+": () => zoomBy(0.5),
+      "=": () => zoomBy(0.5),
+      "-": () => zoomBy(2),
+      0: () => zoomBy(Infinity),
+      Escape: () => select({ tokens: [], time: null }),
+    }[event.key];
     if (!act) return;
     event.preventDefault();
     act();
@@ -414,58 +586,70 @@ export function render({ model, el }) {
   body.append(row);
   const latticeHost = h("div", {}, h("h4", {}, "The path that was taken"));
   row.append(latticeHost);
-  const box = (w, tall) => [linear(0, Math.max(1, n), 40, w - 12), linear(0, Math.max(1, meta.frames), tall - 40, 6)];
-  const lattice = panel(latticeHost, 230, (ctx, w, tall, colors) => {
-    const [x, y] = box(w, tall);
-    axisY(ctx, y, x(0), x(n) - x(0), colors);
-    for (const { n: wide, m: high, n0, m0 } of meta.items) {
-      ctx.fillStyle = colors.text;
-      ctx.globalAlpha = 0.1;
+  const box = (w, tall) => [
+    linear(0, Math.max(1, n), 40, w - 12),
+    linear(0, Math.max(1, meta.frames), tall - 40, 6),
+  ];
+  const lattice = panel(
+    latticeHost,
+    230,
+    (ctx, w, tall, colors) => {
+      const [x, y] = box(w, tall);
+      axisY(ctx, y, x(0), x(n) - x(0), colors);
+      for (const { n: wide, m: high, n0, m0 } of meta.items) {
+        ctx.fillStyle = colors.text;
+        ctx.globalAlpha = 0.1;
+        ctx.beginPath();
+        ctx.moveTo(x(n0), y(0));
+        ctx.lineTo(x(n0), y(m0));
+        ctx.lineTo(x(n0 + wide), y(m0 + high));
+        ctx.lineTo(x(n0 + wide), y(0));
+        ctx.fill();
+        ctx.globalAlpha = 1;
+        ctx.strokeStyle = colors.ink;
+        ctx.lineWidth = 1;
+        ctx.setLineDash([4, 3]);
+        line(ctx, x(n0), y(m0), x(n0 + wide), y(m0 + high));
+        ctx.setLineDash([]);
+      }
+      ctx.strokeStyle = colors.speech;
+      ctx.lineWidth = 2;
+      ctx.lineJoin = "round";
       ctx.beginPath();
-      ctx.moveTo(x(n0), y(0));
-      ctx.lineTo(x(n0), y(m0));
-      ctx.lineTo(x(n0 + wide), y(m0 + high));
-      ctx.lineTo(x(n0 + wide), y(0));
-      ctx.fill();
-      ctx.globalAlpha = 1;
-      ctx.strokeStyle = colors.ink;
-      ctx.lineWidth = 1;
-      ctx.setLineDash([4, 3]);
-      line(ctx, x(n0), y(m0), x(n0 + wide), y(m0 + high));
-      ctx.setLineDash([]);
-    }
-    ctx.strokeStyle = colors.speech;
-    ctx.lineWidth = 2;
-    ctx.lineJoin = "round";
-    ctx.beginPath();
-    const skip = Math.max(1, Math.floor(path.text.length / 4000));
-    for (let u = 0; u < path.text.length; u += skip) ctx.lineTo(x(path.text[u]), y(path.speech[u]));
-    ctx.lineTo(x(path.text.at(-1)), y(path.speech.at(-1)));
-    ctx.stroke();
-    ctx.fillStyle = colors.bad;
-    for (const u of data.broken) ctx.fillRect(x(path.text[u + 1]) - 2, y(path.speech[u + 1]) - 2, 4, 4);
-    const mark = hovered >= 0 ? hovered : chosen();
-    if (mark >= 0) {
-      ctx.strokeStyle = colors.text;
-      ctx.lineWidth = 1;
-      line(ctx, x(mark + 1), y(0), x(mark + 1), y(meta.frames));
-    }
-    ctx.fillStyle = colors.soft;
-    ctx.textAlign = "right";
-    ctx.fillText("admissible", x(n) - 6, y(0) - 12);
-    if (meta.items.length === 1) {
-    ctx.save();
-    ctx.translate(x(n * 0.3), y(meta.frames * 0.3));
-    ctx.rotate(Math.atan2(y(meta.frames) - y(0), x(n) - x(0)));
-    ctx.textAlign = "left";
-    ctx.fillStyle = colors.ink;
-    ctx.fillText(`${bound.toFixed(2)} frames per token`, 0, -9);
-    ctx.restore();
-    }
-    axisX(ctx, x, y(0), colors, { format: String, unit: "text tokens taken", count: 4 });
-    ctx.fillStyle = colors.soft;
-    ctx.fillText("frames spoken", x(0) + 4, y(meta.frames) + 6);
-  }, { name: `Lattice: ${n} text tokens by ${meta.frames} frames; ${data.broken.length} units break the law` });
+      const skip = Math.max(1, Math.floor(path.text.length / 4000));
+      for (let u = 0; u < path.text.length; u += skip)
+        ctx.lineTo(x(path.text[u]), y(path.speech[u]));
+      ctx.lineTo(x(path.text.at(-1)), y(path.speech.at(-1)));
+      ctx.stroke();
+      ctx.fillStyle = colors.bad;
+      for (const u of data.broken)
+        ctx.fillRect(x(path.text[u + 1]) - 2, y(path.speech[u + 1]) - 2, 4, 4);
+      const mark = hovered >= 0 ? hovered : chosen();
+      if (mark >= 0) {
+        ctx.strokeStyle = colors.text;
+        ctx.lineWidth = 1;
+        line(ctx, x(mark + 1), y(0), x(mark + 1), y(meta.frames));
+      }
+      ctx.fillStyle = colors.soft;
+      ctx.textAlign = "right";
+      ctx.fillText("admissible", x(n) - 6, y(0) - 12);
+      if (meta.items.length === 1) {
+        ctx.save();
+        ctx.translate(x(n * 0.3), y(meta.frames * 0.3));
+        ctx.rotate(Math.atan2(y(meta.frames) - y(0), x(n) - x(0)));
+        ctx.textAlign = "left";
+        ctx.fillStyle = colors.ink;
+        ctx.fillText(`${bound.toFixed(2)} frames per token`, 0, -9);
+        ctx.restore();
+      }
+      axisX(ctx, x, y(0), colors, { format: String, unit: "text tokens taken", count: 4 });
+      ctx.fillStyle = colors.soft;
+      ctx.fillText("frames spoken", x(0) + 4, y(meta.frames) + 6);
+    },
+    {
+      name: `Lattice: ${n} text tokens by ${meta.frames} frames; ${data.broken.length} units break the law`,
+    },
+  );
   const allowed = (taken) => {
     const item = meta.items.findLast(({ n0 }) => n0 < taken);
     return item ? item.m0 + Math.floor(((taken - item.n0) * item.m) / Math.max(1, item.n)) : 0;
@@ -476,52 +660,133 @@ export function render({ model, el }) {
       const u = lastAtMost(path.text, x.invert(px));
       if (u < 0 || px < x(0) - 4 || px > x(n) + 6 || py < y(meta.frames) - 8) return null;
       const taken = path.text[u];
-      return [[`${taken} of ${n} tokens`, `${path.speech[u]} of ${meta.frames} frames out when the next was taken`], ["allowed", `${allowed(taken)} frames`]];
+      return [
+        [
+          `${taken} of ${n} tokens`,
+          `${path.speech[u]} of ${meta.frames} frames out when the next was taken`,
+        ],
+        ["allowed", `${allowed(taken)} frames`],
+      ];
     },
-    click: (px) => choose(clamp(Math.round(box(lattice.width, lattice.height)[0].invert(px)) - 1, 0, n - 1)),
+    click: (px) =>
+      choose(clamp(Math.round(box(lattice.width, lattice.height)[0].invert(px)) - 1, 0, n - 1)),
   });
 
   const unspoken = [...spoken.keys()].filter((i) => !spoken[i] && !Number.isFinite(t0[i]));
   const aligned = meta.frames - meta.free;
-  const coverage = h("div", {}, h("h4", {}, "Coverage"),
-    h("div", { class: "ow-big" }, `${n - unspoken.length} / ${n}`), h("p", {}, "text tokens are spoken"),
-    h("div", { class: "ow-meter", role: "img", "aria-label": `${n - unspoken.length} of ${n} tokens are spoken` }, h("i", { style: `width:${(100 * (n - unspoken.length)) / Math.max(1, n)}%;background:var(--ow-text)` }), h("i", { style: "flex:1;background:var(--ow-bad)" })),
-    unspoken.length ? h("div", { class: "ow-chips" }, unspoken.slice(0, 24).map((i) => h("button", { type: "button", class: "ow-bad", title: `token ${i}: never spoken`, dir: "auto", onclick: () => choose(i) }, meta.tokens[i].trim() || "\u2423"))) : null,
+  const coverage = h(
+    "div",
+    {},
+    h("h4", {}, "Coverage"),
+    h("div", { class: "ow-big" }, `${n - unspoken.length} / ${n}`),
+    h("p", {}, "text tokens are spoken"),
+    h(
+      "div",
+      {
+        class: "ow-meter",
+        role: "img",
+        "aria-label": `${n - unspoken.length} of ${n} tokens are spoken`,
+      },
+      h("i", {
+        style: `width:${(100 * (n - unspoken.length)) / Math.max(1, n)}%;background:var(--ow-text)`,
+      }),
+      h("i", { style: "flex:1;background:var(--ow-bad)" }),
+    ),
+    unspoken.length
+      ? h(
+          "div",
+          { class: "ow-chips" },
+          unspoken
+            .slice(0, 24)
+            .map((i) =>
+              h(
+                "button",
+                {
+                  type: "button",
+                  class: "ow-bad",
+                  title: `token ${i}: never spoken`,
+                  dir: "auto",
+                  onclick: () => choose(i),
+                },
+                meta.tokens[i].trim() || "\u2423",
+              ),
+            ),
+        )
+      : null,
     unspoken.length > 24 ? h("p", { class: "ow-note" }, `and ${unspoken.length - 24} more`) : null,
-    h("div", { class: "ow-big", style: "margin-top:12px" }, `${aligned} / ${meta.frames}`), h("p", {}, "frames speak a token; the others are pauses or strays"),
-    h("div", { class: "ow-meter", role: "img", "aria-label": `${aligned} of ${meta.frames} frames speak a token` }, h("i", { style: `width:${(100 * aligned) / Math.max(1, meta.frames)}%;background:var(--ow-speech)` }), h("i", { style: "flex:1;background:var(--ow-sink)" })));
+    h("div", { class: "ow-big", style: "margin-top:12px" }, `${aligned} / ${meta.frames}`),
+    h("p", {}, "frames speak a token; the others are pauses or strays"),
+    h(
+      "div",
+      {
+        class: "ow-meter",
+        role: "img",
+        "aria-label": `${aligned} of ${meta.frames} frames speak a token`,
+      },
+      h("i", {
+        style: `width:${(100 * aligned) / Math.max(1, meta.frames)}%;background:var(--ow-speech)`,
+      }),
+      h("i", { style: "flex:1;background:var(--ow-sink)" }),
+    ),
+  );
   row.append(coverage);
 
   const leadHost = h("div", {}, h("h4", {}, "How far text runs ahead of its sound"));
   row.append(leadHost);
   const bars = histogram(lead, meta.frame_s);
   const known = [...lead].filter(Number.isFinite).sort((a, b) => a - b);
-  panel(leadHost, 230, (ctx, w, tall, colors) => {
-    const most = Math.max(1, ...bars.counts);
-    const x = linear(bars.lo, bars.hi, 34, w - 8);
-    const y = linear(0, most, tall - 40, 20);
-    axisY(ctx, y, 34, w - 42, colors, { format: (v) => (Number.isInteger(v) ? String(v) : ""), count: 4 });
-    const wide = (w - 42) / bars.counts.length;
-    ctx.fillStyle = colors.text;
-    bars.counts.forEach((count, i) => count && ctx.fillRect(34 + i * wide + 0.5, y(count), wide - 1, y(0) - y(count)));
-    if (known.length) {
-      const middle = known[known.length >> 1];
-      ctx.strokeStyle = colors.ink;
-      ctx.lineWidth = 1;
-      line(ctx, x(middle), 14, x(middle), y(0));
-      ctx.fillStyle = colors.ink;
-      ctx.textAlign = x(middle) > w * 0.6 ? "right" : "left";
-      ctx.fillText(` median ${middle.toFixed(2)} s `, x(middle), 8);
-    }
-    axisX(ctx, x, y(0), colors, { unit: `seconds (bins of ${clock(bars.step, 1)} s)`, count: 4 });
-    ctx.fillStyle = colors.soft;
-    ctx.textAlign = "left";
-    ctx.fillText("tokens", 2, 8);
-  }, { name: "Histogram of seconds between the emission of a token and its sound" });
+  panel(
+    leadHost,
+    230,
+    (ctx, w, tall, colors) => {
+      const most = Math.max(1, ...bars.counts);
+      const x = linear(bars.lo, bars.hi, 34, w - 8);
+      const y = linear(0, most, tall - 40, 20);
+      axisY(ctx, y, 34, w - 42, colors, {
+        format: (v) => (Number.isInteger(v) ? String(v) : ""),
+        count: 4,
+      });
+      const wide = (w - 42) / bars.counts.length;
+      ctx.fillStyle = colors.text;
+      bars.counts.forEach(
+        (count, i) =>
+          count && ctx.fillRect(34 + i * wide + 0.5, y(count), wide - 1, y(0) - y(count)),
+      );
+      if (known.length) {
+        const middle = known[known.length >> 1];
+        ctx.strokeStyle = colors.ink;
+        ctx.lineWidth = 1;
+        line(ctx, x(middle), 14, x(middle), y(0));
+        ctx.fillStyle = colors.ink;
+        ctx.textAlign = x(middle) > w * 0.6 ? "right" : "left";
+        ctx.fillText(` median ${middle.toFixed(2)} s `, x(middle), 8);
+      }
+      axisX(ctx, x, y(0), colors, { unit: `seconds (bins of ${clock(bars.step, 1)} s)`, count: 4 });
+      ctx.fillStyle = colors.soft;
+      ctx.textAlign = "left";
+      ctx.fillText("tokens", 2, 8);
+    },
+    { name: "Histogram of seconds between the emission of a token and its sound" },
+  );
 
-  const estimate = meta.methods.some((m) => m !== "emission") ? `Spans: ${[...new Set(meta.methods)].join(", ")}; estimates, not ground truth` : "Spans: by emission order";
-  body.append(h("p", { class: "ow-note", style: "margin-top:10px" }, [estimate, ...meta.notes].join(" \u00b7 ")));
-  view.keys([["space", "play"], ["\u2190 \u2192", "token"], ["enter", "hear it"], ["+ \u2212 0", "zoom"], ["shift-drag", "select seconds"], ["esc", "clear"]]);
+  const estimate = meta.methods.some((m) => m !== "emission")
+    ? `Spans: ${[...new Set(meta.methods)].join(", ")}; estimates, not ground truth`
+    : "Spans: by emission order";
+  body.append(
+    h(
+      "p",
+      { class: "ow-note", style: "margin-top:10px" },
+      [estimate, ...meta.notes].join(" \u00b7 "),
+    ),
+  );
+  view.keys([
+    ["space", "play"],
+    ["\u2190 \u2192", "token"],
+    ["enter", "hear it"],
+    ["+ \u2212 0", "zoom"],
+    ["shift-drag", "select seconds"],
+    ["esc", "clear"],
+  ]);
   view.watch(() => {});
   view.undo.push(() => player?.close());
   const fit = () => lanes.style.setProperty("--ow-gutter", `${gutter()}px`);

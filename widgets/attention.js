@@ -1,7 +1,23 @@
 // Attention in seconds (data: attention.py): which heads look at timestamps or at the right moment,
 // and for one head the mass of every query over time, pins of timestamps above, shares beside it.
 // A linear layer has no map; it shows what its tokens keep and write.
-import { SMALL, axisX, clamp, clock, h, hatch, label, line, linear, percent, ramp, raster, rgb, stage, tokenLabel } from "./runtime.js";
+import {
+  SMALL,
+  axisX,
+  clamp,
+  clock,
+  h,
+  hatch,
+  label,
+  line,
+  linear,
+  percent,
+  ramp,
+  raster,
+  rgb,
+  stage,
+  tokenLabel,
+} from "./runtime.js";
 
 // --- pure ---------------------------------------------------------------------------------------
 
@@ -10,7 +26,9 @@ export const share = (byte) => (byte / 255) ** 2;
 
 // Heads best first: by share on timestamps (large is good) or by seconds off (small is good).
 export function rankHeads(values, descending) {
-  return [...values.keys()].filter((i) => Number.isFinite(values[i])).sort((a, b) => (descending ? values[b] - values[a] : values[a] - values[b]) || a - b);
+  return [...values.keys()]
+    .filter((i) => Number.isFinite(values[i]))
+    .sort((a, b) => (descending ? values[b] - values[a] : values[a] - values[b]) || a - b);
 }
 
 // --- the view -----------------------------------------------------------------------------------
@@ -37,7 +55,8 @@ export function render({ model, el }) {
     const { layer, head } = selection();
     if (layer === null || layer < 0 || layer >= meta.L) return;
     const known = head === null ? -1 : meta.heads.indexOf(head);
-    if (meta.layers.includes(layer)) current = { layer, head: known >= 0 ? known : current.head < H ? current.head : 0 };
+    if (meta.layers.includes(layer))
+      current = { layer, head: known >= 0 ? known : current.head < H ? current.head : 0 };
     else if (meta.linear.includes(layer)) current = { layer, head: 0 };
   };
   const isLinear = () => meta.linear.includes(current.layer);
@@ -48,13 +67,26 @@ export function render({ model, el }) {
   const scaleOf = (r) => (noSinks ? 1 / Math.max(1e-6, 1 - sinkShare(r)) : 1);
   const cell = (r, c) => share(data.mass[rowBase(bins) + r * bins + c]) * scaleOf(r);
   const pin = (r, m) => share(data.pins[rowBase(M) + r * M + m]) * scaleOf(r);
-  const pickedRows = () => span ?? (hoverRow >= 0 ? [hoverRow, hoverRow + 1] : chosenRow() >= 0 ? [chosenRow(), chosenRow() + 1] : [0, rows]);
+  const pickedRows = () =>
+    span ??
+    (hoverRow >= 0
+      ? [hoverRow, hoverRow + 1]
+      : chosenRow() >= 0
+        ? [chosenRow(), chosenRow() + 1]
+        : [0, rows]);
   const rowOf = new Map([...data.position].map((p, r) => [p, r]));
-  const chosenRow = () => selection().tokens.map((p) => rowOf.get(p)).find((r) => r !== undefined) ?? -1;
+  const chosenRow = () =>
+    selection()
+      .tokens.map((p) => rowOf.get(p))
+      .find((r) => r !== undefined) ?? -1;
   const nameOf = (i) => `layer ${meta.layers[Math.floor(i / H)]}, head ${meta.heads[i % H]}`;
   const chooseHead = (layer, head) => {
     select({ layer, head: meta.linear.includes(layer) ? null : meta.heads[head] });
-    view.say(meta.linear.includes(layer) ? `layer ${layer}: linear, no map` : `layer ${layer}, head ${meta.heads[head]}: ${percent(data.stamp[meta.layers.indexOf(layer) * H + head])} on timestamps`);
+    view.say(
+      meta.linear.includes(layer)
+        ? `layer ${layer}: linear, no map`
+        : `layer ${layer}, head ${meta.heads[head]}: ${percent(data.stamp[meta.layers.indexOf(layer) * H + head])} on timestamps`,
+    );
   };
   const chooseRow = (r) => {
     span = null;
@@ -62,8 +94,23 @@ export function render({ model, el }) {
     view.say(`query ${meta.queries[clamp(r, 0, rows - 1)]}`);
   };
 
-  if (meta.sinks.length) view.toggle("Hide sinks", `Scale the rest to 1 without ${meta.sinks.map(([i, text]) => `token ${i} ${text}`).join(", ")}`, false, (now) => (noSinks = now));
-  if (meta.has_ref) view.choice("Rank heads by", [["stamp", "share on timestamps"], ["miss", "nearness to the reference time"]], rankBy, (value) => (rankBy = value));
+  if (meta.sinks.length)
+    view.toggle(
+      "Hide sinks",
+      `Scale the rest to 1 without ${meta.sinks.map(([i, text]) => `token ${i} ${text}`).join(", ")}`,
+      false,
+      (now) => (noSinks = now),
+    );
+  if (meta.has_ref)
+    view.choice(
+      "Rank heads by",
+      [
+        ["stamp", "share on timestamps"],
+        ["miss", "nearness to the reference time"],
+      ],
+      rankBy,
+      (value) => (rankBy = value),
+    );
 
   // heads of all layers
   const top = h("div", { class: "ow-row", style: "margin-top:0" });
@@ -78,52 +125,71 @@ export function render({ model, el }) {
   const shade = (i) => {
     const v = values()[i];
     if (!Number.isFinite(v)) return 0;
-    return rankBy === "miss" ? clamp(1 - v / Math.max(2, seconds / 4), 0, 1) : Math.sqrt(v / strongest());
+    return rankBy === "miss"
+      ? clamp(1 - v / Math.max(2, seconds / 4), 0, 1)
+      : Math.sqrt(v / strongest());
   };
-  const grid = panel(gridHost, () => meta.L * tallRow + 24, (ctx, w, tall, colors) => {
-    const { x0, cell: wide } = heads(w);
-    const lut = ramp([colors.seq0, colors.seq1, colors.seq2]);
-    const every = Math.ceil(12 / tallRow);
-    for (let l = 0; l < meta.L; l++) {
-      const y = l * tallRow;
-      const at = meta.layers.indexOf(l);
-      ctx.font = SMALL;
-      if (l % every === 0 || l === current.layer) {
-        ctx.textAlign = "right";
-        ctx.fillStyle = l === current.layer ? colors.ink : colors.soft;
-        ctx.fillText(`${l === 0 ? "layer " : ""}${l}`, x0 - 8, y + tallRow / 2);
-        ctx.textAlign = "left";
-      }
-      if (at < 0) {
-        hatch(ctx, x0, y + 1, wide * H, tallRow - 2, colors.grid, 5);
-        if (tallRow >= 11) {
-          const text = meta.kinds[l] ? (data.keep || data.write ? "linear: decay, write" : "linear: no map") : "not recorded";
-          const size = ctx.measureText(text).width;
-          if (size < wide * H - 8) {
-            ctx.fillStyle = colors.bg;
-            ctx.fillRect(x0 + 4, y + 2, size + 4, tallRow - 4);
-            ctx.fillStyle = colors.soft;
-            ctx.fillText(text, x0 + 6, y + tallRow / 2 + 0.5);
+  const grid = panel(
+    gridHost,
+    () => meta.L * tallRow + 24,
+    (ctx, w, tall, colors) => {
+      const { x0, cell: wide } = heads(w);
+      const lut = ramp([colors.seq0, colors.seq1, colors.seq2]);
+      const every = Math.ceil(12 / tallRow);
+      for (let l = 0; l < meta.L; l++) {
+        const y = l * tallRow;
+        const at = meta.layers.indexOf(l);
+        ctx.font = SMALL;
+        if (l % every === 0 || l === current.layer) {
+          ctx.textAlign = "right";
+          ctx.fillStyle = l === current.layer ? colors.ink : colors.soft;
+          ctx.fillText(`${l === 0 ? "layer " : ""}${l}`, x0 - 8, y + tallRow / 2);
+          ctx.textAlign = "left";
+        }
+        if (at < 0) {
+          hatch(ctx, x0, y + 1, wide * H, tallRow - 2, colors.grid, 5);
+          if (tallRow >= 11) {
+            const text = meta.kinds[l]
+              ? data.keep || data.write
+                ? "linear: decay, write"
+                : "linear: no map"
+              : "not recorded";
+            const size = ctx.measureText(text).width;
+            if (size < wide * H - 8) {
+              ctx.fillStyle = colors.bg;
+              ctx.fillRect(x0 + 4, y + 2, size + 4, tallRow - 4);
+              ctx.fillStyle = colors.soft;
+              ctx.fillText(text, x0 + 6, y + tallRow / 2 + 0.5);
+            }
           }
+        } else
+          for (let b = 0; b < H; b++) {
+            ctx.fillStyle = rgb(lut[Math.round(255 * shade(at * H + b))]);
+            ctx.fillRect(x0 + b * wide, y + 1, wide - (wide > 6 ? 1 : 0), tallRow - 2);
+          }
+        if (l === current.layer) {
+          ctx.strokeStyle = colors.ink;
+          ctx.lineWidth = 1.5;
+          if (at < 0) ctx.strokeRect(x0 - 0.5, y + 0.5, wide * H + 1, tallRow - 1);
+          else ctx.strokeRect(x0 + current.head * wide - 0.5, y + 0.5, wide, tallRow - 1);
         }
-      } else
-        for (let b = 0; b < H; b++) {
-          ctx.fillStyle = rgb(lut[Math.round(255 * shade(at * H + b))]);
-          ctx.fillRect(x0 + b * wide, y + 1, wide - (wide > 6 ? 1 : 0), tallRow - 2);
-        }
-      if (l === current.layer) {
-        ctx.strokeStyle = colors.ink;
-        ctx.lineWidth = 1.5;
-        if (at < 0) ctx.strokeRect(x0 - 0.5, y + 0.5, wide * H + 1, tallRow - 1);
-        else ctx.strokeRect(x0 + current.head * wide - 0.5, y + 0.5, wide, tallRow - 1);
       }
-    }
-    ctx.fillStyle = colors.soft;
-    ctx.textBaseline = "top";
-    const skip = Math.ceil(18 / wide);
-    meta.heads.forEach((head, b) => b % skip === 0 && ctx.fillText(`${b === 0 ? "head " : ""}${head}`, x0 + b * wide + (b ? wide / 2 - 3 : 0), meta.L * tallRow + 6));
-    ctx.textBaseline = "middle";
-  }, { name: `Grid of ${meta.L} layers by ${H} heads`, focus: true });
+      ctx.fillStyle = colors.soft;
+      ctx.textBaseline = "top";
+      const skip = Math.ceil(18 / wide);
+      meta.heads.forEach(
+        (head, b) =>
+          b % skip === 0 &&
+          ctx.fillText(
+            `${b === 0 ? "head " : ""}${head}`,
+            x0 + b * wide + (b ? wide / 2 - 3 : 0),
+            meta.L * tallRow + 6,
+          ),
+      );
+      ctx.textBaseline = "middle";
+    },
+    { name: `Grid of ${meta.L} layers by ${H} heads`, focus: true },
+  );
   const headAt = (px, py) => {
     const { x0, cell: wide } = heads(grid.width);
     const layer = Math.floor(py / tallRow);
@@ -131,8 +197,14 @@ export function render({ model, el }) {
     return layer < 0 || layer >= meta.L || px < x0 || head >= H ? null : { layer, head };
   };
   const tellHead = (i) => {
-    const lines = [[nameOf(i), `${percent(data.stamp[i])} on timestamps${noSinks ? `, ${percent(data.stamp_free[i])} without sinks` : ""}`]];
-    if (Number.isFinite(data.miss[i])) lines.push(["off", `${data.miss[i].toFixed(2)} s from the reference time (median)`]);
+    const lines = [
+      [
+        nameOf(i),
+        `${percent(data.stamp[i])} on timestamps${noSinks ? `, ${percent(data.stamp_free[i])} without sinks` : ""}`,
+      ],
+    ];
+    if (Number.isFinite(data.miss[i]))
+      lines.push(["off", `${data.miss[i].toFixed(2)} s from the reference time (median)`]);
     return lines;
   };
   pointer(grid, {
@@ -141,34 +213,53 @@ export function render({ model, el }) {
       if (!hit) return null;
       const at = meta.layers.indexOf(hit.layer);
       if (at >= 0) return tellHead(at * H + hit.head);
-      return meta.kinds[hit.layer] ? [[`layer ${hit.layer}`, "linear attention: a memory, no map over tokens"]] : [[`layer ${hit.layer}`, "softmax, not recorded in this run"]];
+      return meta.kinds[hit.layer]
+        ? [[`layer ${hit.layer}`, "linear attention: a memory, no map over tokens"]]
+        : [[`layer ${hit.layer}`, "softmax, not recorded in this run"]];
     },
     click: (px, py) => {
       const hit = headAt(px, py);
-      if (hit && (meta.layers.includes(hit.layer) || (meta.linear.includes(hit.layer) && (data.keep || data.write)))) chooseHead(hit.layer, hit.head);
+      if (
+        hit &&
+        (meta.layers.includes(hit.layer) ||
+          (meta.linear.includes(hit.layer) && (data.keep || data.write)))
+      )
+        chooseHead(hit.layer, hit.head);
     },
   });
 
   const listed = 10;
   const ranked = () => rankHeads(values(), rankBy !== "miss").slice(0, listed);
-  const list = panel(rankHost, Math.min(listed, data.stamp.length) * 20 + 4, (ctx, w, tall, colors) => {
-    rankTitle.textContent = rankBy === "miss" ? "Clock heads: seconds between the most attended moment and the reference" : `Clock heads: share of attention on timestamps${noSinks ? ", without sinks" : ""}`;
-    const order = ranked();
-    const most = Math.max(1e-6, ...order.map((i) => values()[i]));
-    const x = linear(0, most, 116, w - 64);
-    order.forEach((i, k) => {
-      const y = 10 + k * 20;
-      const own = !isLinear() && i === index();
-      ctx.fillStyle = own ? colors.ink : colors.soft;
-      ctx.font = own ? `600 ${SMALL}` : SMALL;
-      ctx.fillText(nameOf(i), 0, y);
-      ctx.font = SMALL;
-      ctx.fillStyle = rankBy === "miss" ? colors.audio : colors.timestamp;
-      ctx.fillRect(116, y - 6, Math.max(1.5, x(values()[i]) - 116), 12);
-      ctx.fillStyle = colors.ink;
-      ctx.fillText(rankBy === "miss" ? `${values()[i].toFixed(2)} s` : percent(values()[i]), x(values()[i]) + 6, y);
-    });
-  }, { name: "Ranking of heads; all are in the data table" });
+  const list = panel(
+    rankHost,
+    Math.min(listed, data.stamp.length) * 20 + 4,
+    (ctx, w, tall, colors) => {
+      rankTitle.textContent =
+        rankBy === "miss"
+          ? "Clock heads: seconds between the most attended moment and the reference"
+          : `Clock heads: share of attention on timestamps${noSinks ? ", without sinks" : ""}`;
+      const order = ranked();
+      const most = Math.max(1e-6, ...order.map((i) => values()[i]));
+      const x = linear(0, most, 116, w - 64);
+      order.forEach((i, k) => {
+        const y = 10 + k * 20;
+        const own = !isLinear() && i === index();
+        ctx.fillStyle = own ? colors.ink : colors.soft;
+        ctx.font = own ? `600 ${SMALL}` : SMALL;
+        ctx.fillText(nameOf(i), 0, y);
+        ctx.font = SMALL;
+        ctx.fillStyle = rankBy === "miss" ? colors.audio : colors.timestamp;
+        ctx.fillRect(116, y - 6, Math.max(1.5, x(values()[i]) - 116), 12);
+        ctx.fillStyle = colors.ink;
+        ctx.fillText(
+          rankBy === "miss" ? `${values()[i].toFixed(2)} s` : percent(values()[i]),
+          x(values()[i]) + 6,
+          y,
+        );
+      });
+    },
+    { name: "Ranking of heads; all are in the data table" },
+  );
   pointer(list, {
     move: (_, py) => {
       const i = ranked()[Math.floor(py / 20)];
@@ -188,137 +279,182 @@ export function render({ model, el }) {
   const PINS = M ? 34 : 6;
   const rowTall = clamp(Math.floor(380 / rows), 1, 15);
   const SIDE = (w) => (w < 560 ? 74 : 132);
-  const frame = (w) => ({ x: linear(0, seconds, LEFT, w - SIDE(w) - 18), y0: WAVE + PINS, side: w - SIDE(w), y1: WAVE + PINS + rows * rowTall });
+  const frame = (w) => ({
+    x: linear(0, seconds, LEFT, w - SIDE(w) - 18),
+    y0: WAVE + PINS,
+    side: w - SIDE(w),
+    y1: WAVE + PINS + rows * rowTall,
+  });
   let cached = { key: "", picture: null, most: 1 };
-  const map = panel(mapHost, () => (isLinear() ? linearHeight() : WAVE + PINS + rows * rowTall + 92), (ctx, w, tall, colors) => {
-    if (isLinear()) {
-      drawLinear(ctx, w, tall, colors);
-      return;
-    }
-    const { x, y0, side, y1 } = frame(w);
-    title.textContent = `Layer ${current.layer}, head ${meta.heads[current.head]}: where each query looks, in seconds${noSinks ? " (sinks hidden)" : ""}`;
-    const key = [index(), noSinks, colors.seq0].join();
-    if (cached.key !== key) {
-      const all = new Float32Array(rows * bins);
-      for (let r = 0; r < rows; r++) for (let c = 0; c < bins; c++) all[r * bins + c] = Math.sqrt(cell(r, c));
-      const ordered = Float32Array.from(all).sort();
-      const most = ordered[Math.floor(ordered.length * 0.998)] || ordered.at(-1) || 1;
-      cached = { key, most, picture: raster(rows, bins, (r, c) => Math.round(255 * clamp(all[r * bins + c] / most, 0, 1)), ramp([colors.seq0, colors.seq1, colors.seq2])) };
-    }
-    if (data.peaks) {
-      const count = data.peaks.shape[0];
-      ctx.fillStyle = colors.faint;
-      for (let px = x.range[0]; px < x.range[1]; px++) {
-        const from = Math.floor(((px - x.range[0]) / (x.range[1] - x.range[0])) * count);
-        const to = Math.max(from + 1, Math.floor(((px + 1 - x.range[0]) / (x.range[1] - x.range[0])) * count));
-        let most = 0;
-        for (let k = from; k < Math.min(to, count); k++) most = Math.max(most, data.peaks[2 * k + 1], -data.peaks[2 * k]);
-        ctx.fillRect(px, WAVE / 2 - (most / 127) * (WAVE / 2 - 2), 1, Math.max(1, (most / 127) * (WAVE - 4)));
+  const map = panel(
+    mapHost,
+    () => (isLinear() ? linearHeight() : WAVE + PINS + rows * rowTall + 92),
+    (ctx, w, tall, colors) => {
+      if (isLinear()) {
+        drawLinear(ctx, w, tall, colors);
+        return;
       }
-    }
-    // pins: how high is how much of the picked queries' attention lies on that timestamp
-    const [from, to] = pickedRows();
-    let heaviest = 1e-6;
-    const weights = Array.from({ length: M }, (_, m) => {
-      let sum = 0;
-      for (let r = from; r < to; r++) sum += pin(r, m) / (to - from);
-      heaviest = Math.max(heaviest, sum);
-      return sum;
-    });
-    for (let m = 0; m < M; m++) {
-      const px = x(data.ts_value[m]);
-      const tip = WAVE + PINS - 3;
-      const high = 3 + 20 * (weights[m] / heaviest);
-      ctx.fillStyle = colors.timestamp;
-      const wide = clamp((x.range[1] - x.range[0]) / M - 1, 1, 3);
-      ctx.fillRect(px - wide / 2, tip - high, wide, high);
-    }
-    if (M) {
-      ctx.fillStyle = colors.timestamp;
+      const { x, y0, side, y1 } = frame(w);
+      title.textContent = `Layer ${current.layer}, head ${meta.heads[current.head]}: where each query looks, in seconds${noSinks ? " (sinks hidden)" : ""}`;
+      const key = [index(), noSinks, colors.seq0].join();
+      if (cached.key !== key) {
+        const all = new Float32Array(rows * bins);
+        for (let r = 0; r < rows; r++)
+          for (let c = 0; c < bins; c++) all[r * bins + c] = Math.sqrt(cell(r, c));
+        const ordered = Float32Array.from(all).sort();
+        const most = ordered[Math.floor(ordered.length * 0.998)] || ordered.at(-1) || 1;
+        cached = {
+          key,
+          most,
+          picture: raster(
+            rows,
+            bins,
+            (r, c) => Math.round(255 * clamp(all[r * bins + c] / most, 0, 1)),
+            ramp([colors.seq0, colors.seq1, colors.seq2]),
+          ),
+        };
+      }
+      if (data.peaks) {
+        const count = data.peaks.shape[0];
+        ctx.fillStyle = colors.faint;
+        for (let px = x.range[0]; px < x.range[1]; px++) {
+          const from = Math.floor(((px - x.range[0]) / (x.range[1] - x.range[0])) * count);
+          const to = Math.max(
+            from + 1,
+            Math.floor(((px + 1 - x.range[0]) / (x.range[1] - x.range[0])) * count),
+          );
+          let most = 0;
+          for (let k = from; k < Math.min(to, count); k++)
+            most = Math.max(most, data.peaks[2 * k + 1], -data.peaks[2 * k]);
+          ctx.fillRect(
+            px,
+            WAVE / 2 - (most / 127) * (WAVE / 2 - 2),
+            1,
+            Math.max(1, (most / 127) * (WAVE - 4)),
+          );
+        }
+      }
+      // pins: how high is how much of the picked queries' attention lies on that timestamp
+      const [from, to] = pickedRows();
+      let heaviest = 1e-6;
+      const weights = Array.from({ length: M }, (_, m) => {
+        let sum = 0;
+        for (let r = from; r < to; r++) sum += pin(r, m) / (to - from);
+        heaviest = Math.max(heaviest, sum);
+        return sum;
+      });
+      for (let m = 0; m < M; m++) {
+        const px = x(data.ts_value[m]);
+        const tip = WAVE + PINS - 3;
+        const high = 3 + 20 * (weights[m] / heaviest);
+        ctx.fillStyle = colors.timestamp;
+        const wide = clamp((x.range[1] - x.range[0]) / M - 1, 1, 3);
+        ctx.fillRect(px - wide / 2, tip - high, wide, high);
+      }
+      if (M) {
+        ctx.fillStyle = colors.timestamp;
+        ctx.textAlign = "right";
+        ctx.fillText("timestamps", LEFT - 8, WAVE + PINS - 9);
+        ctx.textAlign = "left";
+        ctx.fillText(`\u2264 ${percent(heaviest)} a pin`, side, WAVE + 6);
+      }
+      ctx.imageSmoothingEnabled = false;
+      ctx.drawImage(cached.picture, x.range[0], y0, x.range[1] - x.range[0], y1 - y0);
+      for (let m = 0; m < M && M <= 60; m++) {
+        ctx.fillStyle = colors.timestamp;
+        ctx.globalAlpha = 0.35;
+        ctx.fillRect(x(data.ts_value[m]) - 0.5, y0, 1, y1 - y0);
+        ctx.globalAlpha = 1;
+      }
+      // the time a query is about, where it is known
+      ctx.fillStyle = colors.speech;
+      for (let r = 0; r < rows; r++)
+        if (Number.isFinite(data.ref[r])) {
+          ctx.beginPath();
+          ctx.arc(
+            x(data.ref[r]),
+            y0 + (r + 0.5) * rowTall,
+            clamp(rowTall / 4, 1, 2.5),
+            0,
+            2 * Math.PI,
+          );
+          ctx.fill();
+        }
+      // query labels
+      const every = Math.ceil(12 / rowTall);
       ctx.textAlign = "right";
-      ctx.fillText("timestamps", LEFT - 8, WAVE + PINS - 9);
+      ctx.font = SMALL;
+      for (let r = 0; r < rows; r += every) {
+        const own = r >= from && r < to && to - from < rows;
+        ctx.fillStyle = own ? colors.ink : colors.soft;
+        ctx.fillText(tokenLabel(meta.queries[r], 12), LEFT - 8, y0 + (r + 0.5) * rowTall);
+      }
       ctx.textAlign = "left";
-      ctx.fillText(`\u2264 ${percent(heaviest)} a pin`, side, WAVE + 6);
-    }
-    ctx.imageSmoothingEnabled = false;
-    ctx.drawImage(cached.picture, x.range[0], y0, x.range[1] - x.range[0], y1 - y0);
-    for (let m = 0; m < M && M <= 60; m++) {
-      ctx.fillStyle = colors.timestamp;
-      ctx.globalAlpha = 0.35;
-      ctx.fillRect(x(data.ts_value[m]) - 0.5, y0, 1, y1 - y0);
+      // shares of kinds of tokens, a stacked bar a query
+      const wide = SIDE(w) - 2;
+      for (let r = 0; r < rows; r++) {
+        let low = 0;
+        const total = noSinks ? 1 - sinkShare(r) : 1;
+        for (let c = 0; c < G; c++) {
+          if (noSinks && c === SINK) continue;
+          const part = (share(data.shares[rowBase(G) + r * G + c]) / Math.max(1e-6, total)) * wide;
+          ctx.fillStyle = colors[meta.colors[c]];
+          ctx.fillRect(side + low, y0 + r * rowTall, part, rowTall > 3 ? rowTall - 1 : rowTall);
+          low += part;
+        }
+      }
+      if (to - from < rows) {
+        ctx.strokeStyle = colors.ink;
+        ctx.lineWidth = 1;
+        ctx.strokeRect(
+          x.range[0] - 0.5,
+          y0 + from * rowTall - 0.5,
+          x.range[1] - x.range[0] + 1,
+          (to - from) * rowTall + 1,
+        );
+      }
+      // mean over the picked queries
+      const mean = new Float32Array(bins);
+      for (let r = from; r < to; r++)
+        for (let c = 0; c < bins; c++) mean[c] += cell(r, c) / (to - from);
+      const peak = mean.reduce((m, v) => Math.max(m, v), 1e-6);
+      const base = y1 + 44;
+      ctx.beginPath();
+      ctx.moveTo(x.range[0], base);
+      for (let c = 0; c < bins; c++) {
+        const up = base - 36 * (mean[c] / peak);
+        ctx.lineTo(x((c * seconds) / bins), up);
+        ctx.lineTo(x(((c + 1) * seconds) / bins), up);
+      }
+      ctx.lineTo(x.range[1], base);
+      ctx.fillStyle = colors.audio;
+      ctx.globalAlpha = 0.5;
+      ctx.fill();
       ctx.globalAlpha = 1;
-    }
-    // the time a query is about, where it is known
-    ctx.fillStyle = colors.speech;
-    for (let r = 0; r < rows; r++)
-      if (Number.isFinite(data.ref[r])) {
-        ctx.beginPath();
-        ctx.arc(x(data.ref[r]), y0 + (r + 0.5) * rowTall, clamp(rowTall / 4, 1, 2.5), 0, 2 * Math.PI);
-        ctx.fill();
-      }
-    // query labels
-    const every = Math.ceil(12 / rowTall);
-    ctx.textAlign = "right";
-    ctx.font = SMALL;
-    for (let r = 0; r < rows; r += every) {
-      const own = r >= from && r < to && to - from < rows;
-      ctx.fillStyle = own ? colors.ink : colors.soft;
-      ctx.fillText(tokenLabel(meta.queries[r], 12), LEFT - 8, y0 + (r + 0.5) * rowTall);
-    }
-    ctx.textAlign = "left";
-    // shares of kinds of tokens, a stacked bar a query
-    const wide = SIDE(w) - 2;
-    for (let r = 0; r < rows; r++) {
-      let low = 0;
-      const total = noSinks ? 1 - sinkShare(r) : 1;
-      for (let c = 0; c < G; c++) {
-        if (noSinks && c === SINK) continue;
-        const part = (share(data.shares[rowBase(G) + r * G + c]) / Math.max(1e-6, total)) * wide;
-        ctx.fillStyle = colors[meta.colors[c]];
-        ctx.fillRect(side + low, y0 + r * rowTall, part, rowTall > 3 ? rowTall - 1 : rowTall);
-        low += part;
-      }
-    }
-    if (to - from < rows) {
-      ctx.strokeStyle = colors.ink;
-      ctx.lineWidth = 1;
-      ctx.strokeRect(x.range[0] - 0.5, y0 + from * rowTall - 0.5, x.range[1] - x.range[0] + 1, (to - from) * rowTall + 1);
-    }
-    // mean over the picked queries
-    const mean = new Float32Array(bins);
-    for (let r = from; r < to; r++) for (let c = 0; c < bins; c++) mean[c] += cell(r, c) / (to - from);
-    const peak = mean.reduce((m, v) => Math.max(m, v), 1e-6);
-    const base = y1 + 44;
-    ctx.beginPath();
-    ctx.moveTo(x.range[0], base);
-    for (let c = 0; c < bins; c++) {
-      const up = base - 36 * (mean[c] / peak);
-      ctx.lineTo(x((c * seconds) / bins), up);
-      ctx.lineTo(x(((c + 1) * seconds) / bins), up);
-    }
-    ctx.lineTo(x.range[1], base);
-    ctx.fillStyle = colors.audio;
-    ctx.globalAlpha = 0.5;
-    ctx.fill();
-    ctx.globalAlpha = 1;
-    ctx.fillStyle = colors.soft;
-    ctx.textAlign = "right";
-    const count = to - from;
-    ctx.fillText(count === rows ? "mean of all" : count === 1 ? "this query" : `mean of ${count}`, LEFT - 8, base - 24);
-    ctx.fillText(`max ${percent(peak)}`, LEFT - 8, base - 10);
-    ctx.textAlign = "left";
-    axisX(ctx, x, base, colors, { unit: `seconds of what was heard or seen` });
-    // legend beside the map
-    let ly = y1 + 10;
-    meta.groups.forEach((name, c) => {
-      if (noSinks && c === SINK) return;
-      ctx.fillStyle = colors[meta.colors[c]];
-      ctx.fillRect(side, ly - 4, 8, 8);
       ctx.fillStyle = colors.soft;
-      ctx.fillText(name, side + 12, ly);
-      ly += 14;
-    });
-  }, { name: `Attention of each query over seconds. ${view.spec.subtitle}`, focus: true });
+      ctx.textAlign = "right";
+      const count = to - from;
+      ctx.fillText(
+        count === rows ? "mean of all" : count === 1 ? "this query" : `mean of ${count}`,
+        LEFT - 8,
+        base - 24,
+      );
+      ctx.fillText(`max ${percent(peak)}`, LEFT - 8, base - 10);
+      ctx.textAlign = "left";
+      axisX(ctx, x, base, colors, { unit: `seconds of what was heard or seen` });
+      // legend beside the map
+      let ly = y1 + 10;
+      meta.groups.forEach((name, c) => {
+        if (noSinks && c === SINK) return;
+        ctx.fillStyle = colors[meta.colors[c]];
+        ctx.fillRect(side, ly - 4, 8, 8);
+        ctx.fillStyle = colors.soft;
+        ctx.fillText(name, side + 12, ly);
+        ly += 14;
+      });
+    },
+    { name: `Attention of each query over seconds. ${view.spec.subtitle}`, focus: true },
+  );
 
   // a linear layer: two strips of heads by tokens
   const D = meta.linear_heads;
@@ -330,7 +466,10 @@ export function render({ model, el }) {
     const cols = data.kind.length;
     const lut = ramp([colors.seq0, colors.seq1, colors.seq2]);
     const x = linear(0, meta.T, LEFT, w - 10);
-    [["keep", "share of the memory that is kept (decay)"], ["write", "strength of writing (beta)"]].forEach(([name, told], k) => {
+    [
+      ["keep", "share of the memory that is kept (decay)"],
+      ["write", "strength of writing (beta)"],
+    ].forEach(([name, told], k) => {
       const y = k * (stripTall + 34) + 20;
       const array = data[name];
       ctx.fillStyle = colors.soft;
@@ -341,7 +480,8 @@ export function render({ model, el }) {
       ctx.imageSmoothingEnabled = false;
       ctx.drawImage(picture, LEFT, y, x.range[1] - LEFT, stripTall);
       ctx.textAlign = "right";
-      for (let d = 0; d < D; d += Math.ceil((12 * D) / stripTall)) ctx.fillText(`${d ? "" : "head "}${d}`, LEFT - 8, y + ((d + 0.5) * stripTall) / D);
+      for (let d = 0; d < D; d += Math.ceil((12 * D) / stripTall))
+        ctx.fillText(`${d ? "" : "head "}${d}`, LEFT - 8, y + ((d + 0.5) * stripTall) / D);
       ctx.textAlign = "left";
     });
     const y = 2 * (stripTall + 34) - 6;
@@ -349,7 +489,10 @@ export function render({ model, el }) {
       ctx.fillStyle = colors[meta.modalities[data.kind[c]]] || colors.control;
       ctx.fillRect(x(c * meta.step), y, x(meta.step) - x(0) + 0.5, 4);
     }
-    axisX(ctx, x, y + 7, colors, { format: (v) => v.toLocaleString("en"), unit: "tokens (colour: modality); light 0, dark 1" });
+    axisX(ctx, x, y + 7, colors, {
+      format: (v) => v.toLocaleString("en"),
+      unit: "tokens (colour: modality); light 0, dark 1",
+    });
   };
 
   const rowAt = (py) => {
@@ -364,25 +507,47 @@ export function render({ model, el }) {
         const array = [data.keep, data.write][k];
         const d = Math.floor(((py - k * (stripTall + 34) - 20) / stripTall) * D);
         if (!array || d < 0 || d >= D || px < LEFT) return null;
-        const c = clamp(Math.floor(((px - LEFT) / (map.width - 10 - LEFT)) * array.shape[1]), 0, array.shape[1] - 1);
-        return [[`tokens from ${(c * meta.step).toLocaleString("en")}`, `head ${d}: ${k ? "writes" : "keeps"} ${(array[(n * D + d) * array.shape[1] + c] / 255).toFixed(2)}`]];
+        const c = clamp(
+          Math.floor(((px - LEFT) / (map.width - 10 - LEFT)) * array.shape[1]),
+          0,
+          array.shape[1] - 1,
+        );
+        return [
+          [
+            `tokens from ${(c * meta.step).toLocaleString("en")}`,
+            `head ${d}: ${k ? "writes" : "keeps"} ${(array[(n * D + d) * array.shape[1] + c] / 255).toFixed(2)}`,
+          ],
+        ];
       }
       const { x, side } = frame(map.width);
       const r = rowAt(py);
-      if (dragging >= 0 && event.buttons && r >= 0 && r !== dragging) span = [Math.min(r, dragging), Math.max(r, dragging) + 1];
+      if (dragging >= 0 && event.buttons && r >= 0 && r !== dragging)
+        span = [Math.min(r, dragging), Math.max(r, dragging) + 1];
       if (r !== hoverRow) {
         hoverRow = r;
         view.redraw(map);
       }
       if (r < 0) return null;
-      const lines = [[tokenLabel(meta.queries[r], 40), `query ${(r * meta.by).toLocaleString("en")}${meta.by > 1 ? `, mean of ${meta.by}` : ""}`]];
+      const lines = [
+        [
+          tokenLabel(meta.queries[r], 40),
+          `query ${(r * meta.by).toLocaleString("en")}${meta.by > 1 ? `, mean of ${meta.by}` : ""}`,
+        ],
+      ];
       if (px >= x.range[0] && px < x.range[1]) {
         const c = clamp(Math.floor((x.invert(px) / seconds) * bins), 0, bins - 1);
-        lines.push([percent(cell(r, c)), `at ${clock((c * seconds) / bins, 1)}\u2013${clock(((c + 1) * seconds) / bins, 1)} s`]);
+        lines.push([
+          percent(cell(r, c)),
+          `at ${clock((c * seconds) / bins, 1)}\u2013${clock(((c + 1) * seconds) / bins, 1)} s`,
+        ]);
         if (Number.isFinite(data.ref[r])) lines.push(["about", `${data.ref[r].toFixed(2)} s`]);
         const near = [...data.ts_value].findIndex((t) => Math.abs(x(t) - px) < 5);
-        if (near >= 0) lines.push([`timestamp ${label(meta.stamps[near], 20)}`, percent(pin(r, near))]);
-      } else if (px >= side) meta.groups.forEach((name, c) => lines.push([name, percent(share(data.shares[rowBase(G) + r * G + c]))]));
+        if (near >= 0)
+          lines.push([`timestamp ${label(meta.stamps[near], 20)}`, percent(pin(r, near))]);
+      } else if (px >= side)
+        meta.groups.forEach((name, c) =>
+          lines.push([name, percent(share(data.shares[rowBase(G) + r * G + c]))]),
+        );
       return lines;
     },
     leave: () => {
@@ -415,17 +580,50 @@ export function render({ model, el }) {
     const walk = (by) => {
       if (!onGrid) return chooseRow((chosenRow() < 0 ? (by > 0 ? -1 : rows) : chosenRow()) + by);
       let layer = current.layer + by;
-      while (layer >= 0 && layer < meta.L && !meta.layers.includes(layer) && !(meta.linear.includes(layer) && D)) layer += by;
+      while (
+        layer >= 0 &&
+        layer < meta.L &&
+        !meta.layers.includes(layer) &&
+        !(meta.linear.includes(layer) && D)
+      )
+        layer += by;
       if (layer >= 0 && layer < meta.L) chooseHead(layer, Math.min(current.head, H - 1));
     };
-    const act = { ArrowDown: () => walk(1), ArrowUp: () => walk(-1), ArrowRight: () => (onGrid && !isLinear() ? chooseHead(current.layer, clamp(current.head + 1, 0, H - 1)) : nextHead(1)), ArrowLeft: () => (onGrid && !isLinear() ? chooseHead(current.layer, clamp(current.head - 1, 0, H - 1)) : nextHead(-1)), Escape: () => ((span = null), select({ tokens: [] })) }[event.key];
+    const act = {
+      ArrowDown: () => walk(1),
+      ArrowUp: () => walk(-1),
+      ArrowRight: () =>
+        onGrid && !isLinear()
+          ? chooseHead(current.layer, clamp(current.head + 1, 0, H - 1))
+          : nextHead(1),
+      ArrowLeft: () =>
+        onGrid && !isLinear()
+          ? chooseHead(current.layer, clamp(current.head - 1, 0, H - 1))
+          : nextHead(-1),
+      Escape: () => ((span = null), select({ tokens: [] })),
+    }[event.key];
     if (!act) return;
     event.preventDefault();
     act();
   });
-  const notes = [meta.has_ref ? "Orange dots: the time a query is about." : "", meta.sinks.length ? `Sinks, never in the map: ${meta.sinks.map(([i, text]) => `token ${i} ${text}`).slice(0, 6).join(", ")}.` : "No sinks found.", ...meta.notes, "Attention is where a head looked, not why the answer is what it is."].filter(Boolean);
+  const notes = [
+    meta.has_ref ? "Orange dots: the time a query is about." : "",
+    meta.sinks.length
+      ? `Sinks, never in the map: ${meta.sinks
+          .map(([i, text]) => `token ${i} ${text}`)
+          .slice(0, 6)
+          .join(", ")}.`
+      : "No sinks found.",
+    ...meta.notes,
+    "Attention is where a head looked, not why the answer is what it is.",
+  ].filter(Boolean);
   body.append(h("p", { class: "ow-note", style: "margin-top:8px" }, notes.join(" ")));
-  view.keys([["\u2191 \u2193", "query (map), layer (grid)"], ["\u2190 \u2192", "next head by rank"], ["drag", "span of queries"], ["esc", "clear"]]);
+  view.keys([
+    ["\u2191 \u2193", "query (map), layer (grid)"],
+    ["\u2190 \u2192", "next head by rank"],
+    ["drag", "span of queries"],
+    ["esc", "clear"],
+  ]);
   view.watch(follow);
   follow();
   view.start();

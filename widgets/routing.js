@@ -1,7 +1,24 @@
 // Which experts every token went to (data: routing.py). Facets as small multiples; the chosen one
 // large, with how evenly each layer is used beside it; the tokens with their margins below; then the
 // tokens of the chosen cell and the pairs of experts of the chosen layer.
-import { SMALL, axisX, clamp, clock, colorKey, diverging, h, hatch, label, line, linear, percent, ramp, rgb, stage, tokenLabel } from "./runtime.js";
+import {
+  SMALL,
+  axisX,
+  clamp,
+  clock,
+  colorKey,
+  diverging,
+  h,
+  hatch,
+  label,
+  line,
+  linear,
+  percent,
+  ramp,
+  rgb,
+  stage,
+  tokenLabel,
+} from "./runtime.js";
 
 const MISSING = 65535;
 
@@ -16,7 +33,9 @@ export function orderOf(load, sorted) {
 // 0.5 -> "0.50 × fair", 0 -> "idle"
 export function ratioText(ratio) {
   if (ratio === 0) return "idle";
-  return ratio < 0.1 ? `${ratio.toFixed(3)} \u00d7 fair` : `${ratio.toFixed(ratio < 9.95 ? 2 : 0)} \u00d7 fair`;
+  return ratio < 0.1
+    ? `${ratio.toFixed(3)} \u00d7 fair`
+    : `${ratio.toFixed(ratio < 9.95 ? 2 : 0)} \u00d7 fair`;
 }
 
 // Indices 0..n-1 cut into at most `most` runs of equal length.
@@ -45,9 +64,12 @@ export function render({ model, el }) {
     return raw === MISSING ? NaN : raw / meta.scale;
   };
   const rowOf = (g, l) => Float32Array.from({ length: E }, (_, e) => loadOf(g, l, e));
-  const whole = () => meta.whole.findIndex((g) => meta.facets[g].stage === meta.facets[facet].stage);
+  const whole = () =>
+    meta.whole.findIndex((g) => meta.facets[g].stage === meta.facets[facet].stage);
   const token = () => {
-    const i = selection().tokens.map((p) => places.get(p)).find((i) => i !== undefined);
+    const i = selection()
+      .tokens.map((p) => places.get(p))
+      .find((i) => i !== undefined);
     return i === undefined ? -1 : i;
   };
   const cell = () => {
@@ -59,7 +81,12 @@ export function render({ model, el }) {
   const colorOf = (colors, m) => colors[meta.modalities[m]] || colors.control;
   const table = (colors) => ramp([colors.low, colors.mid, colors.high]);
 
-  view.choice("Facet", meta.facets.map((f, g) => [`${g}`, `${f.name} (${f.tokens.toLocaleString("en")})`]), `${facet}`, (value) => showFacet(Number(value)));
+  view.choice(
+    "Facet",
+    meta.facets.map((f, g) => [`${g}`, `${f.name} (${f.tokens.toLocaleString("en")})`]),
+    `${facet}`,
+    (value) => showFacet(Number(value)),
+  );
   const facetPick = view.tools.querySelector("select");
   const showFacet = (g) => {
     facet = g;
@@ -67,8 +94,19 @@ export function render({ model, el }) {
     fillCell();
     view.redraw();
   };
-  view.toggle("Sort by load", "Order the experts of each layer by their load in this facet", false, (now) => (sorted = now));
-  if (data.load_out) view.toggle("Weight \u00d7 output", "Weigh by the length of what the experts returned", false, (now) => (weighed = now));
+  view.toggle(
+    "Sort by load",
+    "Order the experts of each layer by their load in this facet",
+    false,
+    (now) => (sorted = now),
+  );
+  if (data.load_out)
+    view.toggle(
+      "Weight \u00d7 output",
+      "Weigh by the length of what the experts returned",
+      false,
+      (now) => (weighed = now),
+    );
   const play = view.button("\u25B6 Replay", "Step through the tokens (space)", () => replay());
   const replay = () => {
     if (timer) {
@@ -80,13 +118,22 @@ export function render({ model, el }) {
   view.undo.push(() => clearInterval(timer));
   const step = (by) => {
     const now = token();
-    const next = now < 0 ? (by > 0 ? 0 : Math.floor((T - 1) / stride) * stride) : clamp(Math.round(now / stride + by) * stride, 0, Math.floor((T - 1) / stride) * stride);
+    const next =
+      now < 0
+        ? by > 0
+          ? 0
+          : Math.floor((T - 1) / stride) * stride
+        : clamp(Math.round(now / stride + by) * stride, 0, Math.floor((T - 1) / stride) * stride);
     chooseToken(next);
   };
   const chooseToken = (i) => {
     const known = Number.isFinite(data.t0[i]) && meta.modalities[data.modality[i]] === "speech";
-    select({ tokens: [data.position[i]], time: known ? [data.t0[i], data.t1[i]] : selection().time });
-    if (meta.facets[facet].stage !== data.stage[i]) showFacet(meta.whole.find((g) => meta.facets[g].stage === data.stage[i]));
+    select({
+      tokens: [data.position[i]],
+      time: known ? [data.t0[i], data.t1[i]] : selection().time,
+    });
+    if (meta.facets[facet].stage !== data.stage[i])
+      showFacet(meta.whole.find((g) => meta.facets[g].stage === data.stage[i]));
     view.say(`token ${i}: ${meta.tokens[i]}, ${meta.modalities[data.modality[i]]}`);
   };
   const chooseCell = (l, e) => {
@@ -125,30 +172,35 @@ export function render({ model, el }) {
   };
   const facetHost = h("div");
   body.append(facetHost);
-  const facets = panel(facetHost, (w) => Math.ceil(meta.facets.length / grid(w).columns) * grid(w).pitch, (ctx, w, _, colors) => {
-    const lut = table(colors);
-    const { columns, wide, tall, pitch } = grid(w);
-    meta.facets.forEach((f, g) => {
-      const x = (g % columns) * (wide + 18);
-      const y = Math.floor(g / columns) * pitch;
-      const [first, ...rest] = f.name.split(", ");
-      ctx.font = SMALL;
-      ctx.fillStyle = g === facet ? colors.ink : colors.soft;
-      ctx.fillText(label([first, ...rest].join(" \u00b7 "), 30), x, y + 8);
-      ctx.fillStyle = colors.soft;
-      ctx.fillText(`${f.tokens.toLocaleString("en")} tokens`, x, y + 21);
-      heat(ctx, g, x, y + 29, wide, tall, colors, lut);
-      if (f.modality !== null) {
-        ctx.fillStyle = colorOf(colors, f.modality);
-        ctx.fillRect(x, y + 29 + tall + 2, wide, 2);
-      }
-      if (g === facet) {
-        ctx.strokeStyle = colors.ink;
-        ctx.lineWidth = 1.5;
-        ctx.strokeRect(x - 1.25, y + 27.75, wide + 2.5, tall + 2.5);
-      }
-    });
-  }, { name: `Load of ${L} layers by ${E} experts in ${meta.facets.length} facets` });
+  const facets = panel(
+    facetHost,
+    (w) => Math.ceil(meta.facets.length / grid(w).columns) * grid(w).pitch,
+    (ctx, w, _, colors) => {
+      const lut = table(colors);
+      const { columns, wide, tall, pitch } = grid(w);
+      meta.facets.forEach((f, g) => {
+        const x = (g % columns) * (wide + 18);
+        const y = Math.floor(g / columns) * pitch;
+        const [first, ...rest] = f.name.split(", ");
+        ctx.font = SMALL;
+        ctx.fillStyle = g === facet ? colors.ink : colors.soft;
+        ctx.fillText(label([first, ...rest].join(" \u00b7 "), 30), x, y + 8);
+        ctx.fillStyle = colors.soft;
+        ctx.fillText(`${f.tokens.toLocaleString("en")} tokens`, x, y + 21);
+        heat(ctx, g, x, y + 29, wide, tall, colors, lut);
+        if (f.modality !== null) {
+          ctx.fillStyle = colorOf(colors, f.modality);
+          ctx.fillRect(x, y + 29 + tall + 2, wide, 2);
+        }
+        if (g === facet) {
+          ctx.strokeStyle = colors.ink;
+          ctx.lineWidth = 1.5;
+          ctx.strokeRect(x - 1.25, y + 27.75, wide + 2.5, tall + 2.5);
+        }
+      });
+    },
+    { name: `Load of ${L} layers by ${E} experts in ${meta.facets.length} facets` },
+  );
   const facetAt = (px, py) => {
     const { columns, wide, pitch } = grid(facets.width);
     const c = Math.floor(px / (wide + 18));
@@ -158,7 +210,12 @@ export function render({ model, el }) {
   pointer(facets, {
     move: (px, py) => {
       const g = facetAt(px, py);
-      return g < 0 ? null : [[meta.facets[g].name, `${meta.facets[g].tokens.toLocaleString("en")} tokens`], "click to enlarge"];
+      return g < 0
+        ? null
+        : [
+            [meta.facets[g].name, `${meta.facets[g].tokens.toLocaleString("en")} tokens`],
+            "click to enlarge",
+          ];
     },
     click: (px, py) => {
       const g = facetAt(px, py);
@@ -172,89 +229,136 @@ export function render({ model, el }) {
   body.append(mainTitle, mainHost);
   const cellHeight = clamp(Math.floor(300 / L), 4, 22);
   const columnsOf = (w) => (w < 620 ? ["even", "max"] : ["even", "max", "idle"]);
-  const shape = (w) => ({ x0: LEFT, x1: w - columnsOf(w).length * 62 - 14, y0: 22, y1: 22 + L * cellHeight });
-  const main = panel(mainHost, () => 22 + L * cellHeight + 72, (ctx, w, tall, colors) => {
-    const lut = table(colors);
-    const { x0, x1, y0, y1 } = shape(w);
-    const f = meta.facets[facet];
-    mainTitle.textContent = `${f.name}: share of routed weight over the fair share${weighed ? ", weighed by output" : ""}`;
-    heat(ctx, facet, x0, y0, x1 - x0, y1 - y0, colors, lut);
-    const cw = (x1 - x0) / E;
-    ctx.font = SMALL;
-    const every = Math.ceil(13 / cellHeight);
-    for (let l = 0; l < L; l++) {
-      const y = y0 + (l + 0.5) * cellHeight;
-      if (Number.isNaN(loadOf(facet, l, 0))) {
-        hatch(ctx, x0, y0 + l * cellHeight, x1 - x0, cellHeight, colors.grid);
-        continue;
-      }
-      if (l % every === 0) {
-        ctx.textAlign = "right";
-        ctx.fillStyle = colors.soft;
-        ctx.fillText(`${l === 0 ? "layer " : ""}${meta.layers[l]}`, x0 - 7, y);
-      }
-    }
-    ctx.textAlign = "left";
-    if (sorted) {
-      ctx.fillStyle = colors.soft;
-      ctx.fillText("heaviest first in each layer", x0, y1 + 12);
-    } else axisX(ctx, linear(-0.5, E - 0.5, x0, x1), y1 + 2, colors, { format: (v) => (Number.isInteger(v) ? String(v) : ""), count: Math.min(E, Math.floor((x1 - x0) / 60)) });
-    ctx.fillStyle = colors.soft;
-    ctx.textAlign = "right";
-    ctx.fillText("expert", x1, y1 + 30);
-    ctx.textAlign = "left";
-    colorKey(ctx, x0, y1 + 40, 190, lut, ["idle, \u2264 1/8", "fair", "\u2265 8 \u00d7"], colors);
-    // statistics: a bar each, aligned with the rows
-    columnsOf(w).forEach((name, c) => {
-      const x = x1 + 16 + c * 62;
-      const [k, most, title, format] = { even: [0, 1, "evenness", (v) => v.toFixed(2)], max: [1, Math.max(2, ...Array.from({ length: L }, (_, l) => data.stats[(facet * L + l) * 5 + 1]).filter(Number.isFinite)), "max / fair", (v) => v.toFixed(1)], idle: [3, E, "idle", (v) => String(v)] }[name];
-      ctx.fillStyle = colors.soft;
-      ctx.fillText(title, x, 10);
+  const shape = (w) => ({
+    x0: LEFT,
+    x1: w - columnsOf(w).length * 62 - 14,
+    y0: 22,
+    y1: 22 + L * cellHeight,
+  });
+  const main = panel(
+    mainHost,
+    () => 22 + L * cellHeight + 72,
+    (ctx, w, tall, colors) => {
+      const lut = table(colors);
+      const { x0, x1, y0, y1 } = shape(w);
+      const f = meta.facets[facet];
+      mainTitle.textContent = `${f.name}: share of routed weight over the fair share${weighed ? ", weighed by output" : ""}`;
+      heat(ctx, facet, x0, y0, x1 - x0, y1 - y0, colors, lut);
+      const cw = (x1 - x0) / E;
+      ctx.font = SMALL;
+      const every = Math.ceil(13 / cellHeight);
       for (let l = 0; l < L; l++) {
-        const v = data.stats[(facet * L + l) * 5 + k];
-        if (!Number.isFinite(v)) continue;
-        const y = y0 + l * cellHeight;
-        ctx.fillStyle = colors.grid;
-        ctx.fillRect(x, y + cellHeight * 0.2, 30, Math.max(1, cellHeight * 0.6));
-        ctx.fillStyle = colors.control;
-        ctx.fillRect(x, y + cellHeight * 0.2, 30 * clamp(v / most, 0, 1), Math.max(1, cellHeight * 0.6));
+        const y = y0 + (l + 0.5) * cellHeight;
+        if (Number.isNaN(loadOf(facet, l, 0))) {
+          hatch(ctx, x0, y0 + l * cellHeight, x1 - x0, cellHeight, colors.grid);
+          continue;
+        }
         if (l % every === 0) {
-          ctx.fillStyle = colors.ink;
-          ctx.fillText(format(v), x + 34, y + cellHeight / 2);
+          ctx.textAlign = "right";
+          ctx.fillStyle = colors.soft;
+          ctx.fillText(`${l === 0 ? "layer " : ""}${meta.layers[l]}`, x0 - 7, y);
         }
       }
-    });
-    const orderRow = new Map();
-    const xOf = (l, e) => {
-      if (!orderRow.has(l)) orderRow.set(l, orderOf(rowOf(facet, l), sorted));
-      return x0 + (orderRow.get(l).indexOf(e) + 0.5) * cw;
-    };
-    // the path of the chosen token: a ring a chosen expert, as wide as its weight
-    const i = token();
-    const row = inspected(i);
-    if (row >= 0 && data.stage[i] === f.stage) {
-      ctx.lineWidth = 1.25;
-      for (let l = 0; l < L; l++)
-        for (let k = 0; k < K; k++) {
-          const e = data.ids[(row * L + l) * K + k];
-          if (e < 0) continue;
-          const r = clamp(Math.sqrt(data.w[(row * L + l) * K + k] / 255) * Math.min(cellHeight, Math.max(cw, 8)) * 0.62, 1.6, 9);
-          ctx.beginPath();
-          ctx.arc(xOf(l, e), y0 + (l + 0.5) * cellHeight, r, 0, 2 * Math.PI);
-          ctx.fillStyle = colors.ink;
-          ctx.fill();
-          ctx.strokeStyle = colors.bg;
-          ctx.stroke();
+      ctx.textAlign = "left";
+      if (sorted) {
+        ctx.fillStyle = colors.soft;
+        ctx.fillText("heaviest first in each layer", x0, y1 + 12);
+      } else
+        axisX(ctx, linear(-0.5, E - 0.5, x0, x1), y1 + 2, colors, {
+          format: (v) => (Number.isInteger(v) ? String(v) : ""),
+          count: Math.min(E, Math.floor((x1 - x0) / 60)),
+        });
+      ctx.fillStyle = colors.soft;
+      ctx.textAlign = "right";
+      ctx.fillText("expert", x1, y1 + 30);
+      ctx.textAlign = "left";
+      colorKey(ctx, x0, y1 + 40, 190, lut, ["idle, \u2264 1/8", "fair", "\u2265 8 \u00d7"], colors);
+      // statistics: a bar each, aligned with the rows
+      columnsOf(w).forEach((name, c) => {
+        const x = x1 + 16 + c * 62;
+        const [k, most, title, format] = {
+          even: [0, 1, "evenness", (v) => v.toFixed(2)],
+          max: [
+            1,
+            Math.max(
+              2,
+              ...Array.from({ length: L }, (_, l) => data.stats[(facet * L + l) * 5 + 1]).filter(
+                Number.isFinite,
+              ),
+            ),
+            "max / fair",
+            (v) => v.toFixed(1),
+          ],
+          idle: [3, E, "idle", (v) => String(v)],
+        }[name];
+        ctx.fillStyle = colors.soft;
+        ctx.fillText(title, x, 10);
+        for (let l = 0; l < L; l++) {
+          const v = data.stats[(facet * L + l) * 5 + k];
+          if (!Number.isFinite(v)) continue;
+          const y = y0 + l * cellHeight;
+          ctx.fillStyle = colors.grid;
+          ctx.fillRect(x, y + cellHeight * 0.2, 30, Math.max(1, cellHeight * 0.6));
+          ctx.fillStyle = colors.control;
+          ctx.fillRect(
+            x,
+            y + cellHeight * 0.2,
+            30 * clamp(v / most, 0, 1),
+            Math.max(1, cellHeight * 0.6),
+          );
+          if (l % every === 0) {
+            ctx.fillStyle = colors.ink;
+            ctx.fillText(format(v), x + 34, y + cellHeight / 2);
+          }
         }
-    }
-    const chosen = cell();
-    for (const [box, color, size] of [[at, colors.soft, 1], [chosen, colors.ink, 2]]) {
-      if (!box || box[1] === null || box[1] >= E) continue;
-      ctx.strokeStyle = color;
-      ctx.lineWidth = size;
-      ctx.strokeRect(xOf(...box) - cw / 2 - 0.5, y0 + box[0] * cellHeight - 0.5, Math.max(4, cw + 1), cellHeight + 1);
-    }
-  }, { name: `Load by layer and expert. ${view.spec.subtitle}`, focus: true });
+      });
+      const orderRow = new Map();
+      const xOf = (l, e) => {
+        if (!orderRow.has(l)) orderRow.set(l, orderOf(rowOf(facet, l), sorted));
+        return x0 + (orderRow.get(l).indexOf(e) + 0.5) * cw;
+      };
+      // the path of the chosen token: a ring a chosen expert, as wide as its weight
+      const i = token();
+      const row = inspected(i);
+      if (row >= 0 && data.stage[i] === f.stage) {
+        ctx.lineWidth = 1.25;
+        for (let l = 0; l < L; l++)
+          for (let k = 0; k < K; k++) {
+            const e = data.ids[(row * L + l) * K + k];
+            if (e < 0) continue;
+            const r = clamp(
+              Math.sqrt(data.w[(row * L + l) * K + k] / 255) *
+                Math.min(cellHeight, Math.max(cw, 8)) *
+                0.62,
+              1.6,
+              9,
+            );
+            ctx.beginPath();
+            ctx.arc(xOf(l, e), y0 + (l + 0.5) * cellHeight, r, 0, 2 * Math.PI);
+            ctx.fillStyle = colors.ink;
+            ctx.fill();
+            ctx.strokeStyle = colors.bg;
+            ctx.stroke();
+          }
+      }
+      const chosen = cell();
+      for (const [box, color, size] of [
+        [at, colors.soft, 1],
+        [chosen, colors.ink, 2],
+      ]) {
+        if (!box || box[1] === null || box[1] >= E) continue;
+        ctx.strokeStyle = color;
+        ctx.lineWidth = size;
+        ctx.strokeRect(
+          xOf(...box) - cw / 2 - 0.5,
+          y0 + box[0] * cellHeight - 0.5,
+          Math.max(4, cw + 1),
+          cellHeight + 1,
+        );
+      }
+    },
+    { name: `Load by layer and expert. ${view.spec.subtitle}`, focus: true },
+  );
   const cellAt = (px, py) => {
     const { x0, x1, y0, y1 } = shape(main.width);
     if (px < x0 || px >= x1 || py < y0 || py >= y1) return null;
@@ -272,7 +376,11 @@ export function render({ model, el }) {
       if (!now) return null;
       const [l, e] = now;
       const ratio = loadOf(facet, l, e);
-      return [[`layer ${meta.layers[l]}, expert ${e}`, meta.facets[facet].name], [ratioText(ratio), `${percent(ratio / E)} of the routed weight`], "click: its tokens"];
+      return [
+        [`layer ${meta.layers[l]}, expert ${e}`, meta.facets[facet].name],
+        [ratioText(ratio), `${percent(ratio / E)} of the routed weight`],
+        "click: its tokens",
+      ];
     },
     leave: () => {
       at = null;
@@ -286,84 +394,131 @@ export function render({ model, el }) {
 
   // tokens: what they are, and how sure the router was
   const stripHost = h("div");
-  body.append(h("h4", { style: "margin-top:12px" }, meta.by_logits ? "How close a call: the smallest margin of a token over its layers" : "How far the first choice of a token lies above its last"), stripHost);
+  body.append(
+    h(
+      "h4",
+      { style: "margin-top:12px" },
+      meta.by_logits
+        ? "How close a call: the smallest margin of a token over its layers"
+        : "How far the first choice of a token lies above its last",
+    ),
+    stripHost,
+  );
   const known = [...data.least].filter(Number.isFinite).sort((a, b) => a - b);
   const most = known.length ? known[Math.floor(known.length * 0.98)] || 1 : 1;
-  const strip = panel(stripHost, 108, (ctx, w, tall, colors) => {
-    const x = linear(0, T, LEFT, w - 8);
-    const y = linear(0, most, 62, 6);
-    const { by, starts } = runs(T, Math.floor(w - LEFT - 8));
-    const wide = Math.max(1, Math.round(x(by) - x(0)));
-    ctx.strokeStyle = colors.grid;
-    ctx.lineWidth = 1;
-    line(ctx, LEFT, 62.5, w - 8, 62.5);
-    for (const i of starts) {
-      let low = Infinity;
-      let tie = 0;
-      for (let j = i; j < Math.min(T, i + by); j++) {
-        if (data.least[j] < low) low = data.least[j];
-        tie = Math.max(tie, data.ties ? data.ties[j] : 0);
+  const strip = panel(
+    stripHost,
+    108,
+    (ctx, w, tall, colors) => {
+      const x = linear(0, T, LEFT, w - 8);
+      const y = linear(0, most, 62, 6);
+      const { by, starts } = runs(T, Math.floor(w - LEFT - 8));
+      const wide = Math.max(1, Math.round(x(by) - x(0)));
+      ctx.strokeStyle = colors.grid;
+      ctx.lineWidth = 1;
+      line(ctx, LEFT, 62.5, w - 8, 62.5);
+      for (const i of starts) {
+        let low = Infinity;
+        let tie = 0;
+        for (let j = i; j < Math.min(T, i + by); j++) {
+          if (data.least[j] < low) low = data.least[j];
+          tie = Math.max(tie, data.ties ? data.ties[j] : 0);
+        }
+        if (low < Infinity) {
+          ctx.fillStyle = tie ? colors.high : colors.control;
+          const top = y(Math.min(most, low));
+          ctx.fillRect(
+            Math.round(x(i)),
+            Math.min(60, top),
+            wide > 3 ? wide - 1 : wide,
+            Math.max(2, 62 - top),
+          );
+        }
+        ctx.fillStyle = colorOf(colors, data.modality[i]);
+        ctx.fillRect(Math.round(x(i)), 65, wide + 1, 5);
       }
-      if (low < Infinity) {
-        ctx.fillStyle = tie ? colors.high : colors.control;
-        const top = y(Math.min(most, low));
-        ctx.fillRect(Math.round(x(i)), Math.min(60, top), wide > 3 ? wide - 1 : wide, Math.max(2, 62 - top));
+      // stages and modalities by name, where they are long enough
+      let from = 0;
+      ctx.font = SMALL;
+      for (let i = 1; i <= T; i++) {
+        if (i < T && data.modality[i] === data.modality[from] && data.stage[i] === data.stage[from])
+          continue;
+        const text = `${meta.stages.length > 1 && (from === 0 || data.stage[from] !== data.stage[from - 1]) ? `${meta.stages[data.stage[from]]}: ` : ""}${meta.modalities[data.modality[from]]}`;
+        if (ctx.measureText(text).width < x(i) - x(from) - 2) {
+          ctx.fillStyle = colors.soft;
+          ctx.fillText(text, x(from), 78);
+        }
+        from = i;
       }
-      ctx.fillStyle = colorOf(colors, data.modality[i]);
-      ctx.fillRect(Math.round(x(i)), 65, wide + 1, 5);
-    }
-    // stages and modalities by name, where they are long enough
-    let from = 0;
-    ctx.font = SMALL;
-    for (let i = 1; i <= T; i++) {
-      if (i < T && data.modality[i] === data.modality[from] && data.stage[i] === data.stage[from]) continue;
-      const text = `${meta.stages.length > 1 && (from === 0 || data.stage[from] !== data.stage[from - 1]) ? `${meta.stages[data.stage[from]]}: ` : ""}${meta.modalities[data.modality[from]]}`;
-      if (ctx.measureText(text).width < x(i) - x(from) - 2) {
-        ctx.fillStyle = colors.soft;
-        ctx.fillText(text, x(from), 78);
+      const i = token();
+      if (i >= 0) {
+        ctx.fillStyle = colors.ink;
+        ctx.fillRect(x(i), 2, Math.max(1.5, x(1) - x(0)), 70);
       }
-      from = i;
-    }
-    const i = token();
-    if (i >= 0) {
-      ctx.fillStyle = colors.ink;
-      ctx.fillRect(x(i), 2, Math.max(1.5, x(1) - x(0)), 70);
-    }
-    const time = selection().time;
-    if (time) {
-      ctx.fillStyle = colors.text;
-      ctx.globalAlpha = 0.2;
-      for (const j of starts) if (meta.modalities[data.modality[j]] === "speech" && data.t0[j] < time[1] && data.t1[j] > time[0]) ctx.fillRect(x(j), 2, wide, 70);
-      ctx.globalAlpha = 1;
-    }
-    ctx.fillStyle = colors.soft;
-    ctx.textAlign = "right";
-    ctx.fillText(most.toFixed(2), LEFT - 6, 8);
-    ctx.fillText(meta.by_logits ? "logits" : "weight", LEFT - 6, 22);
-    ctx.fillText("0", LEFT - 6, 60);
-    ctx.textAlign = "left";
-    axisX(ctx, x, 86, colors, { format: (v) => v.toLocaleString("en"), unit: "tok" });
-    if (by > 1) {
+      const time = selection().time;
+      if (time) {
+        ctx.fillStyle = colors.text;
+        ctx.globalAlpha = 0.2;
+        for (const j of starts)
+          if (
+            meta.modalities[data.modality[j]] === "speech" &&
+            data.t0[j] < time[1] &&
+            data.t1[j] > time[0]
+          )
+            ctx.fillRect(x(j), 2, wide, 70);
+        ctx.globalAlpha = 1;
+      }
+      ctx.fillStyle = colors.soft;
       ctx.textAlign = "right";
-      ctx.fillText(`a bar: the closest of ${by} tokens`, w - 8, 10);
+      ctx.fillText(most.toFixed(2), LEFT - 6, 8);
+      ctx.fillText(meta.by_logits ? "logits" : "weight", LEFT - 6, 22);
+      ctx.fillText("0", LEFT - 6, 60);
       ctx.textAlign = "left";
-    }
-  }, { name: "Tokens in order: margin of the router, modality below", focus: true });
-  const tokenAt = (px) => clamp(Math.floor(linear(0, T, LEFT, strip.width - 8).invert(px)), 0, T - 1);
+      axisX(ctx, x, 86, colors, { format: (v) => v.toLocaleString("en"), unit: "tok" });
+      if (by > 1) {
+        ctx.textAlign = "right";
+        ctx.fillText(`a bar: the closest of ${by} tokens`, w - 8, 10);
+        ctx.textAlign = "left";
+      }
+    },
+    { name: "Tokens in order: margin of the router, modality below", focus: true },
+  );
+  const tokenAt = (px) =>
+    clamp(Math.floor(linear(0, T, LEFT, strip.width - 8).invert(px)), 0, T - 1);
   const tellToken = (i) => {
-    const lines = [[tokenLabel(meta.tokens[i], 40), `token ${i.toLocaleString("en")}, ${meta.stages[data.stage[i]]}, ${meta.phases[data.phase[i]]}, ${meta.modalities[data.modality[i]]}`]];
-    if (Number.isFinite(data.t0[i])) lines.push(["at", `${clock(data.t0[i], 1)}\u2013${clock(data.t1[i], 1)} s`]);
-    if (Number.isFinite(data.least[i])) lines.push(["margin", `${data.least[i].toFixed(3)}${data.ties?.[i] ? `; near-tie in ${data.ties[i]} layers` : ""}`]);
+    const lines = [
+      [
+        tokenLabel(meta.tokens[i], 40),
+        `token ${i.toLocaleString("en")}, ${meta.stages[data.stage[i]]}, ${meta.phases[data.phase[i]]}, ${meta.modalities[data.modality[i]]}`,
+      ],
+    ];
+    if (Number.isFinite(data.t0[i]))
+      lines.push(["at", `${clock(data.t0[i], 1)}\u2013${clock(data.t1[i], 1)} s`]);
+    if (Number.isFinite(data.least[i]))
+      lines.push([
+        "margin",
+        `${data.least[i].toFixed(3)}${data.ties?.[i] ? `; near-tie in ${data.ties[i]} layers` : ""}`,
+      ]);
     const row = inspected(i);
     const chosen = cell();
     if (row >= 0 && chosen) {
       const l = chosen[0];
-      const path = Array.from({ length: K }, (_, k) => `${data.ids[(row * L + l) * K + k]} (${percent(data.w[(row * L + l) * K + k] / 255)})`);
-      lines.push([`layer ${meta.layers[l]}`, `experts ${path.join(", ")}${data.next ? `; next best ${data.next[row * L + l]}` : ""}${data.shared ? `; shared gate ${percent(data.shared[row * L + l] / 255)}` : ""}`]);
+      const path = Array.from(
+        { length: K },
+        (_, k) =>
+          `${data.ids[(row * L + l) * K + k]} (${percent(data.w[(row * L + l) * K + k] / 255)})`,
+      );
+      lines.push([
+        `layer ${meta.layers[l]}`,
+        `experts ${path.join(", ")}${data.next ? `; next best ${data.next[row * L + l]}` : ""}${data.shared ? `; shared gate ${percent(data.shared[row * L + l] / 255)}` : ""}`,
+      ]);
     }
     return lines;
   };
-  pointer(strip, { move: (px) => (px < LEFT ? null : tellToken(tokenAt(px))), click: (px) => px >= LEFT && chooseToken(Math.round(tokenAt(px) / stride) * stride) });
+  pointer(strip, {
+    move: (px) => (px < LEFT ? null : tellToken(tokenAt(px))),
+    click: (px) => px >= LEFT && chooseToken(Math.round(tokenAt(px) / stride) * stride),
+  });
   view.on(body, "keydown", (event) => {
     if (event.target.tagName !== "CANVAS") return;
     const chosen = cell() ?? [0, 0];
@@ -374,7 +529,14 @@ export function render({ model, el }) {
       const e = de ? order[clamp(order.indexOf(chosen[1]) + de, 0, E - 1)] : chosen[1];
       chooseCell(l, e);
     };
-    const act = { " ": replay, Escape: () => select({ tokens: [], layer: null, expert: null, time: null }), ArrowRight: () => (onMain ? walk(0, 1) : step(1)), ArrowLeft: () => (onMain ? walk(0, -1) : step(-1)), ArrowDown: () => onMain && walk(1, 0), ArrowUp: () => onMain && walk(-1, 0) }[event.key];
+    const act = {
+      " ": replay,
+      Escape: () => select({ tokens: [], layer: null, expert: null, time: null }),
+      ArrowRight: () => (onMain ? walk(0, 1) : step(1)),
+      ArrowLeft: () => (onMain ? walk(0, -1) : step(-1)),
+      ArrowDown: () => onMain && walk(1, 0),
+      ArrowUp: () => onMain && walk(-1, 0),
+    }[event.key];
     if (!act) return;
     event.preventDefault();
     act();
@@ -387,65 +549,127 @@ export function render({ model, el }) {
   row.append(cellBox);
   const layer = () => (cell() ? cell()[0] : 0);
   const pairsTitle = h("h4");
-  const pairsHost = h("div", {}, pairsTitle, h("p", { class: "ow-note" }, "lift: how often together, over chance (1 = independent); n: tokens"));
+  const pairsHost = h(
+    "div",
+    {},
+    pairsTitle,
+    h(
+      "p",
+      { class: "ow-note" },
+      "lift: how often together, over chance (1 = independent); n: tokens",
+    ),
+  );
   if (K > 1) row.append(pairsHost);
   const fillCell = () => {
     const chosen = cell();
     if (!chosen || chosen[1] === null) {
-      cellBox.replaceChildren(h("h4", {}, "Tokens of an expert"), h("p", {}, "Click a cell above: the tokens that gave this expert the most weight are listed here."));
+      cellBox.replaceChildren(
+        h("h4", {}, "Tokens of an expert"),
+        h(
+          "p",
+          {},
+          "Click a cell above: the tokens that gave this expert the most weight are listed here.",
+        ),
+      );
       return;
     }
     const [l, e] = chosen;
     const w = whole();
-    const best = [...data.top.subarray(((w * L + l) * E + e) * data.top.shape[3], ((w * L + l) * E + e + 1) * data.top.shape[3])].filter((i) => i >= 0);
+    const best = [
+      ...data.top.subarray(
+        ((w * L + l) * E + e) * data.top.shape[3],
+        ((w * L + l) * E + e + 1) * data.top.shape[3],
+      ),
+    ].filter((i) => i >= 0);
     const stageName = meta.stages[meta.facets[facet].stage];
-    const stats = ["entropy", "max / fair", "Gini", "idle", "z-loss"].map((name, k) => [name, data.stats[(facet * L + l) * 5 + k]]).filter(([, v]) => Number.isFinite(v));
-    cellBox.replaceChildren(h("h4", {}, `Layer ${meta.layers[l]}, expert ${e} of the ${stageName}`), h("p", {}, best.length ? "Tokens that gave it the most weight:" : "No token was routed here."),
-      h("div", { class: "ow-chips" }, best.map((i) => h("button", { type: "button", dir: "auto", title: `token ${i}`, style: `border-color:var(--ow-${meta.modalities[data.modality[i]]}, var(--ow-grid))`, onclick: () => chooseToken(Math.round(i / stride) * stride) }, `${meta.tokens[i].trim() || "\u2205"}${Number.isFinite(data.t0[i]) ? ` ${clock(data.t0[i], 1)} s` : ""}`))),
-      h("p", { class: "ow-note", style: "margin-top:8px" }, `This layer: ${stats.map(([k, v]) => `${k} ${Number(v.toFixed(3))}`).join(" \u00b7 ")}`),
-      h("p", { class: "ow-note" }, "Where tokens went says little about what an expert encodes."));
+    const stats = ["entropy", "max / fair", "Gini", "idle", "z-loss"]
+      .map((name, k) => [name, data.stats[(facet * L + l) * 5 + k]])
+      .filter(([, v]) => Number.isFinite(v));
+    cellBox.replaceChildren(
+      h("h4", {}, `Layer ${meta.layers[l]}, expert ${e} of the ${stageName}`),
+      h(
+        "p",
+        {},
+        best.length ? "Tokens that gave it the most weight:" : "No token was routed here.",
+      ),
+      h(
+        "div",
+        { class: "ow-chips" },
+        best.map((i) =>
+          h(
+            "button",
+            {
+              type: "button",
+              dir: "auto",
+              title: `token ${i}`,
+              style: `border-color:var(--ow-${meta.modalities[data.modality[i]]}, var(--ow-grid))`,
+              onclick: () => chooseToken(Math.round(i / stride) * stride),
+            },
+            `${meta.tokens[i].trim() || "\u2205"}${Number.isFinite(data.t0[i]) ? ` ${clock(data.t0[i], 1)} s` : ""}`,
+          ),
+        ),
+      ),
+      h(
+        "p",
+        { class: "ow-note", style: "margin-top:8px" },
+        `This layer: ${stats.map(([k, v]) => `${k} ${Number(v.toFixed(3))}`).join(" \u00b7 ")}`,
+      ),
+      h("p", { class: "ow-note" }, "Where tokens went says little about what an expert encodes."),
+    );
   };
   const named = () => meta.pairs[String(whole())]?.[layer()] ?? [];
   if (K > 1) {
     const most = 10;
     const squareOf = (w, tall) => (data.lift && w > 420 ? Math.min(tall - 8, w * 0.42) : 0);
-    const list = panel(pairsHost, most * 18 + 8, (ctx, w, tall, colors) => {
-      pairsTitle.textContent = `Experts chosen together \u00b7 layer ${meta.layers[layer()]}, ${meta.stages[meta.facets[facet].stage]}`;
-      const square = squareOf(w, tall);
-      if (square) {
-        const lut = table(colors);
-        const size = square / E;
-        const from = (whole() * L + layer()) * E * E;
-        for (let i = 0; i < E; i++)
-          for (let j = 0; j < E; j++) {
-            const raw = data.lift[from + i * E + j];
-            if (raw === MISSING) continue;
-            ctx.fillStyle = rgb(lut[Math.round(diverging(raw / meta.scale, 2) * 255)]);
-            ctx.fillRect(j * size, 4 + i * size, size + 0.3, size + 0.3);
-          }
-      }
-      const x0 = square ? square + 22 : 0;
-      const scale = linear(-2, 2, x0 + 62, w - 104);
-      ctx.strokeStyle = colors.faint;
-      ctx.lineWidth = 1;
-      line(ctx, scale(0), 2, scale(0), tall);
-      named().slice(0, most).forEach(([i, j, lift, n], k) => {
-        const y = 12 + k * 18;
-        const value = clamp(Math.log2(Math.max(lift, 0.25)), -2, 2);
-        ctx.fillStyle = value >= 0 ? colors.high : colors.low;
-        ctx.fillRect(Math.min(scale(0), scale(value)), y - 5, Math.max(1, Math.abs(scale(value) - scale(0))), 10);
-        ctx.fillStyle = colors.ink;
+    const list = panel(
+      pairsHost,
+      most * 18 + 8,
+      (ctx, w, tall, colors) => {
+        pairsTitle.textContent = `Experts chosen together \u00b7 layer ${meta.layers[layer()]}, ${meta.stages[meta.facets[facet].stage]}`;
+        const square = squareOf(w, tall);
+        if (square) {
+          const lut = table(colors);
+          const size = square / E;
+          const from = (whole() * L + layer()) * E * E;
+          for (let i = 0; i < E; i++)
+            for (let j = 0; j < E; j++) {
+              const raw = data.lift[from + i * E + j];
+              if (raw === MISSING) continue;
+              ctx.fillStyle = rgb(lut[Math.round(diverging(raw / meta.scale, 2) * 255)]);
+              ctx.fillRect(j * size, 4 + i * size, size + 0.3, size + 0.3);
+            }
+        }
+        const x0 = square ? square + 22 : 0;
+        const scale = linear(-2, 2, x0 + 62, w - 104);
+        ctx.strokeStyle = colors.faint;
+        ctx.lineWidth = 1;
+        line(ctx, scale(0), 2, scale(0), tall);
+        named()
+          .slice(0, most)
+          .forEach(([i, j, lift, n], k) => {
+            const y = 12 + k * 18;
+            const value = clamp(Math.log2(Math.max(lift, 0.25)), -2, 2);
+            ctx.fillStyle = value >= 0 ? colors.high : colors.low;
+            ctx.fillRect(
+              Math.min(scale(0), scale(value)),
+              y - 5,
+              Math.max(1, Math.abs(scale(value) - scale(0))),
+              10,
+            );
+            ctx.fillStyle = colors.ink;
+            ctx.textAlign = "left";
+            ctx.fillText(`${i} + ${j}`, x0, y);
+            ctx.fillStyle = colors.soft;
+            ctx.fillText(`${lift.toFixed(2)}  n ${n.toLocaleString("en")}`, w - 92, y);
+          });
+        if (!named().length) {
+          ctx.fillStyle = colors.soft;
+          ctx.fillText("no pair occurs often enough", x0, 12);
+        }
         ctx.textAlign = "left";
-        ctx.fillText(`${i} + ${j}`, x0, y);
-        ctx.fillStyle = colors.soft;
-        ctx.fillText(`${lift.toFixed(2)}  n ${n.toLocaleString("en")}`, w - 92, y);
-      });
-      if (!named().length) {
-        ctx.fillStyle = colors.soft;
-        ctx.fillText("no pair occurs often enough", x0, 12);
-      }
-      ctx.textAlign = "left";
-    }, { name: "Pairs of experts and their lift" });
+      },
+      { name: "Pairs of experts and their lift" },
+    );
     pointer(list, {
       move: (px, py) => {
         const square = squareOf(list.width, list.height);
@@ -453,16 +677,35 @@ export function render({ model, el }) {
           const i = Math.floor(((py - 4) / square) * E);
           const j = Math.floor((px / square) * E);
           const raw = data.lift[((whole() * L + layer()) * E + i) * E + j];
-          return raw === MISSING || raw === undefined ? null : [[`experts ${i} + ${j}`, `lift ${(raw / meta.scale).toFixed(2)}`]];
+          return raw === MISSING || raw === undefined
+            ? null
+            : [[`experts ${i} + ${j}`, `lift ${(raw / meta.scale).toFixed(2)}`]];
         }
         const pair = named()[Math.floor((py - 3) / 18)];
-        return pair ? [[`experts ${pair[0]} + ${pair[1]}`, `lift ${pair[2].toFixed(2)}, ${pair[3]} tokens chose both`]] : null;
+        return pair
+          ? [
+              [
+                `experts ${pair[0]} + ${pair[1]}`,
+                `lift ${pair[2].toFixed(2)}, ${pair[3]} tokens chose both`,
+              ],
+            ]
+          : null;
       },
     });
   }
-  const notes = [meta.by_logits ? `Orange: a near-tie (margin below ${meta.near_tie}), which rounding may flip.` : "", "Experts of different layers are unrelated; nothing is added over layers.", ...meta.notes].filter(Boolean);
+  const notes = [
+    meta.by_logits
+      ? `Orange: a near-tie (margin below ${meta.near_tie}), which rounding may flip.`
+      : "",
+    "Experts of different layers are unrelated; nothing is added over layers.",
+    ...meta.notes,
+  ].filter(Boolean);
   body.append(h("p", { class: "ow-note", style: "margin-top:10px" }, notes.join(" \u00b7 ")));
-  view.keys([["\u2190 \u2192 \u2191 \u2193", "cell (on the map), token (on the strip)"], ["space", "replay"], ["esc", "clear"]]);
+  view.keys([
+    ["\u2190 \u2192 \u2191 \u2193", "cell (on the map), token (on the strip)"],
+    ["space", "replay"],
+    ["esc", "clear"],
+  ]);
   view.watch(fillCell);
   fillCell();
   view.start();

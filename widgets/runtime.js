@@ -3,7 +3,8 @@
 // Text is only ever put into text nodes and canvases, never parsed as HTML.
 // Pure functions come first; node tests them (tests/js).
 
-export const FONT = '"Inter", system-ui, -apple-system, "Segoe UI", "Helvetica Neue", "DejaVu Sans", sans-serif';
+export const FONT =
+  '"Inter", system-ui, -apple-system, "Segoe UI", "Helvetica Neue", "DejaVu Sans", sans-serif';
 export const SMALL = `11px ${FONT}`;
 export const BOLD = `600 11px ${FONT}`;
 
@@ -27,14 +28,16 @@ export function ticks(lo, hi, count = 6) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].find((m) => m * power >= raw * 0.999) * power;
   const out = [];
-  for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9; i++) out.push(+(i * step).toPrecision(12));
+  for (let i = Math.ceil(lo / step - 1e-9); i * step <= hi + step * 1e-9; i++)
+    out.push(+(i * step).toPrecision(12));
   return out;
 }
 
 // Ticks of a time axis: round in minutes once it is longer than two of them.
 export function timeTicks(lo, hi, count = 6) {
   if (hi - lo < 120) return ticks(lo, hi, count);
-  const step = [15, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => (hi - lo) / s <= count) ?? 7200;
+  const step =
+    [15, 30, 60, 120, 300, 600, 900, 1800, 3600].find((s) => (hi - lo) / s <= count) ?? 7200;
   const out = [];
   for (let t = Math.ceil(lo / step) * step; t <= hi; t += step) out.push(t);
   return out;
@@ -50,10 +53,17 @@ export function clock(t, span = 10) {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
-export const percent = (x) => (x >= 0.1 || x === 0 ? (100 * x).toFixed(0) : (100 * x).toFixed(1)) + "%";
+export const percent = (x) =>
+  (x >= 0.1 || x === 0 ? (100 * x).toFixed(0) : (100 * x).toFixed(1)) + "%";
 
 export function milliseconds(ms) {
-  return ms >= 9999.5 ? `${(ms / 1000).toFixed(1)} s` : ms >= 99.5 ? `${ms.toFixed(0)} ms` : ms >= 9.95 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(2)} ms`;
+  return ms >= 9999.5
+    ? `${(ms / 1000).toFixed(1)} s`
+    : ms >= 99.5
+      ? `${ms.toFixed(0)} ms`
+      : ms >= 9.95
+        ? `${ms.toFixed(1)} ms`
+        : `${ms.toFixed(2)} ms`;
 }
 
 // Model text on a canvas: cut, and isolated so that right-to-left text cannot turn its surroundings.
@@ -64,7 +74,8 @@ export function label(text, limit = 24) {
 }
 
 // A token as a reader wants to see it: its leading space as a low bar, an empty one named.
-export const tokenLabel = (text, limit = 24) => label(text === "" ? "\u2205" : text.replace(/^ /, "\u2423"), limit);
+export const tokenLabel = (text, limit = 24) =>
+  label(text === "" ? "\u2205" : text.replace(/^ /, "\u2423"), limit);
 
 // The last index with sorted[i] <= x, or -1.
 export function lastAtMost(sorted, x) {
@@ -96,19 +107,35 @@ export function ramp(colors, n = 256) {
 export const rgb = ([r, g, b]) => `rgb(${r},${g},${b})`;
 
 // The place of a ratio to its fair share on a diverging scale: 1/8 -> 0, 1 -> 0.5, 8 -> 1.
-export const diverging = (ratio, octaves = 3) => (ratio <= 0 ? 0 : clamp(0.5 + Math.log2(ratio) / (2 * octaves), 0, 1));
+export const diverging = (ratio, octaves = 3) =>
+  ratio <= 0 ? 0 : clamp(0.5 + Math.log2(ratio) / (2 * octaves), 0, 1);
 
-const ARRAYS = { u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array, u4: Uint32Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
+const ARRAYS = {
+  u1: Uint8Array,
+  i1: Int8Array,
+  u2: Uint16Array,
+  i2: Int16Array,
+  u4: Uint32Array,
+  i4: Int32Array,
+  f4: Float32Array,
+  f8: Float64Array,
+};
 
 // Named typed arrays out of one block of bytes; each knows its shape.
 export function decode(index, bytes) {
-  const view = bytes instanceof DataView ? bytes : new DataView(bytes.buffer ?? bytes, bytes.byteOffset ?? 0, bytes.byteLength);
+  const view =
+    bytes instanceof DataView
+      ? bytes
+      : new DataView(bytes.buffer ?? bytes, bytes.byteOffset ?? 0, bytes.byteLength);
   const out = {};
   for (const { name, type, shape, at } of index) {
     const Type = ARRAYS[type];
     const length = shape.reduce((a, b) => a * b, 1);
     const from = view.byteOffset + at;
-    const array = from % Type.BYTES_PER_ELEMENT ? new Type(view.buffer.slice(from, from + length * Type.BYTES_PER_ELEMENT)) : new Type(view.buffer, from, length);
+    const array =
+      from % Type.BYTES_PER_ELEMENT
+        ? new Type(view.buffer.slice(from, from + length * Type.BYTES_PER_ELEMENT))
+        : new Type(view.buffer, from, length);
     array.shape = shape;
     out[name] = array;
   }
@@ -130,7 +157,8 @@ export function h(tag, props = {}, ...kids) {
   for (const [name, value] of Object.entries(props)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "style") node.style.cssText = value;
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      node.setAttribute(name, value === true ? "" : value);
   }
   for (const kid of kids.flat()) if (kid !== null && kid !== undefined) node.append(kid);
   return node;
@@ -144,9 +172,20 @@ export function stage({ model, el }) {
   const tip = h("div", { class: "ow-tip", role: "tooltip" });
   const live = h("div", { class: "ow-live", "aria-live": "polite" });
   const body = h("div");
-  const root = h("section", { class: "ow", "aria-label": spec.title },
-    h("header", {}, h("div", {}, h("h3", {}, spec.title), h("p", { class: "ow-sub" }, spec.subtitle)), tools),
-    body, tableTwin(spec.table), tip, live);
+  const root = h(
+    "section",
+    { class: "ow", "aria-label": spec.title },
+    h(
+      "header",
+      {},
+      h("div", {}, h("h3", {}, spec.title), h("p", { class: "ow-sub" }, spec.subtitle)),
+      tools,
+    ),
+    body,
+    tableTwin(spec.table),
+    tip,
+    live,
+  );
   const panels = [];
   const undo = [];
   let queued = 0;
@@ -168,18 +207,36 @@ export function stage({ model, el }) {
   };
   const retheme = () => {
     const body = document.body;
-    const told = window.owDark ?? (body.dataset.jpThemeLight ? body.dataset.jpThemeLight === "false" : /(^| )(dark|vscode-dark)( |$)/.test(body.className) ? true : /(^| )vscode-light( |$)/.test(body.className) ? false : null);
+    const told =
+      window.owDark ??
+      (body.dataset.jpThemeLight
+        ? body.dataset.jpThemeLight === "false"
+        : /(^| )(dark|vscode-dark)( |$)/.test(body.className)
+          ? true
+          : /(^| )vscode-light( |$)/.test(body.className)
+            ? false
+            : null);
     const dark = told ?? matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "dark" : "light";
     if (body.classList.contains("ow-page")) body.dataset.theme = root.dataset.theme;
     const style = getComputedStyle(root);
-    colors = new Proxy({}, { get: (_, name) => style.getPropertyValue(`--ow-${String(name).replace(/([0-9])/, "-$1")}`).trim() });
+    colors = new Proxy(
+      {},
+      {
+        get: (_, name) =>
+          style.getPropertyValue(`--ow-${String(name).replace(/([0-9])/, "-$1")}`).trim(),
+      },
+    );
     redraw();
   };
 
   // A canvas of a height in pixels (or a function of its width) that `draw(ctx, w, h, colors)` fills.
   const panel = (host, height, draw, { name = "", focus = false } = {}) => {
-    const node = h("canvas", { role: "img", "aria-label": name || spec.alt, tabindex: focus ? 0 : null });
+    const node = h("canvas", {
+      role: "img",
+      "aria-label": name || spec.alt,
+      tabindex: focus ? 0 : null,
+    });
     const ctx = node.getContext("2d");
     const own = { node, width: 0, height: 0, draw };
     own.paint = (colors) => {
@@ -212,7 +269,13 @@ export function stage({ model, el }) {
       tip.style.visibility = "hidden";
       return;
     }
-    tip.replaceChildren(...lines.map((line) => (Array.isArray(line) ? h("div", {}, h("b", {}, line[0]), " ", h("span", {}, line[1] ?? "")) : h("div", {}, line))));
+    tip.replaceChildren(
+      ...lines.map((line) =>
+        Array.isArray(line)
+          ? h("div", {}, h("b", {}, line[0]), " ", h("span", {}, line[1] ?? ""))
+          : h("div", {}, line),
+      ),
+    );
     const box = root.getBoundingClientRect();
     const size = tip.getBoundingClientRect();
     const x = event.clientX - box.left;
@@ -241,7 +304,14 @@ export function stage({ model, el }) {
   };
 
   // The selection is one JSON value; a patch changes some of it. At most 20 messages a second.
-  const selection = () => ({ tokens: [], time: null, layer: null, head: null, expert: null, ...model.get("selection") });
+  const selection = () => ({
+    tokens: [],
+    time: null,
+    layer: null,
+    head: null,
+    expert: null,
+    ...model.get("selection"),
+  });
   let pending = 0;
   const select = (patch) => {
     model.set("selection", { ...selection(), ...patch });
@@ -277,7 +347,13 @@ export function stage({ model, el }) {
     return node;
   };
   const choice = (text, options, state, pick) => {
-    const node = h("select", { onchange: () => (pick(node.value), redraw()) }, options.map(([value, name]) => h("option", { value, selected: String(value) === String(state) }, name)));
+    const node = h(
+      "select",
+      { onchange: () => (pick(node.value), redraw()) },
+      options.map(([value, name]) =>
+        h("option", { value, selected: String(value) === String(state) }, name),
+      ),
+    );
     tools.append(h("label", {}, text, node));
     return node;
   };
@@ -290,7 +366,15 @@ export function stage({ model, el }) {
       setTimeout(() => URL.revokeObjectURL(address), 1000);
     });
   };
-  const keys = (pairs) => root.insertBefore(h("p", { class: "ow-keys" }, pairs.flatMap(([key, what], i) => [i ? " \u00b7 " : "", h("kbd", {}, key), ` ${what}`])), tip.previousSibling);
+  const keys = (pairs) =>
+    root.insertBefore(
+      h(
+        "p",
+        { class: "ow-keys" },
+        pairs.flatMap(([key, what], i) => [i ? " \u00b7 " : "", h("kbd", {}, key), ` ${what}`]),
+      ),
+      tip.previousSibling,
+    );
   const say = (text) => {
     live.textContent = text;
   };
@@ -300,7 +384,10 @@ export function stage({ model, el }) {
   const start = () => {
     el.append(root);
     sizes.observe(root);
-    host.observe(document.body, { attributes: true, attributeFilter: ["class", "data-jp-theme-light"] });
+    host.observe(document.body, {
+      attributes: true,
+      attributeFilter: ["class", "data-jp-theme-light"],
+    });
     on(matchMedia("(prefers-color-scheme: dark)"), "change", retheme);
     on(document, "ow-theme", retheme);
     retheme();
@@ -315,7 +402,31 @@ export function stage({ model, el }) {
     for (const back of undo) back();
     root.remove();
   };
-  return { spec, meta: spec.meta, data, root, body, tools, panel, pointer, hint, select, selection, watch, button, toggle, choice, download, keys, say, on, redraw, start, close, undo };
+  return {
+    spec,
+    meta: spec.meta,
+    data,
+    root,
+    body,
+    tools,
+    panel,
+    pointer,
+    hint,
+    select,
+    selection,
+    watch,
+    button,
+    toggle,
+    choice,
+    download,
+    keys,
+    say,
+    on,
+    redraw,
+    start,
+    close,
+    undo,
+  };
 }
 
 export function tableTwin(table) {
@@ -323,7 +434,33 @@ export function tableTwin(table) {
   const node = h("details", {}, h("summary", {}, "Data table"), box);
   node.addEventListener("toggle", () => {
     if (!node.open || box.firstChild) return;
-    box.append(h("table", {}, h("caption", {}, table.caption), h("thead", {}, h("tr", {}, table.head.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, table.rows.map((row) => h("tr", {}, row.map((cell) => h("td", { dir: "auto" }, cell)))))));
+    box.append(
+      h(
+        "table",
+        {},
+        h("caption", {}, table.caption),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            table.head.map((name) => h("th", { scope: "col" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          table.rows.map((row) =>
+            h(
+              "tr",
+              {},
+              row.map((cell) => h("td", { dir: "auto" }, cell)),
+            ),
+          ),
+        ),
+      ),
+    );
   });
   return node;
 }
@@ -342,7 +479,11 @@ export function axisX(ctx, scale, y, colors, { format = clock, unit = "", count,
   ctx.lineWidth = 1;
   const short = unit.length < 4;
   const long = format === clock && span >= 120;
-  const places = (format === clock ? timeTicks : ticks)(lo, hi, count ?? Math.max(2, Math.floor((x1 - x0) / 80)));
+  const places = (format === clock ? timeTicks : ticks)(
+    lo,
+    hi,
+    count ?? Math.max(2, Math.floor((x1 - x0) / 80)),
+  );
   places.forEach((t, i) => {
     const x = Math.round(scale(t)) + 0.5;
     if (grid) {
@@ -351,10 +492,15 @@ export function axisX(ctx, scale, y, colors, { format = clock, unit = "", count,
     }
     ctx.strokeStyle = colors.faint;
     line(ctx, x, y, x, y + 4);
-    const text = format(t, span) + (short && unit && i === places.length - 1 && !long ? ` ${unit}` : "");
+    const text =
+      format(t, span) + (short && unit && i === places.length - 1 && !long ? ` ${unit}` : "");
     const wide = ctx.measureText(text).width;
     ctx.fillStyle = colors.soft;
-    ctx.fillText(text, clamp(x - wide / 2, Math.max(0, x0 - 20), Math.max(x0, x1 + 4 - wide)), y + 7);
+    ctx.fillText(
+      text,
+      clamp(x - wide / 2, Math.max(0, x0 - 20), Math.max(x0, x1 + 4 - wide)),
+      y + 7,
+    );
   });
   ctx.strokeStyle = colors.faint;
   line(ctx, x0, y + 0.5, x1, y + 0.5);
@@ -456,7 +602,11 @@ export function pageModel(values, channel) {
     },
     save_changes: () => channel?.(values.selection),
     on: (name, handler) => handlers.set(name, [...(handlers.get(name) ?? []), handler]),
-    off: (name, handler) => handlers.set(name, (handlers.get(name) ?? []).filter((one) => one !== handler)),
+    off: (name, handler) =>
+      handlers.set(
+        name,
+        (handlers.get(name) ?? []).filter((one) => one !== handler),
+      ),
   };
 }
 
@@ -473,7 +623,9 @@ async function mount(render, i) {
   const blob = await inflate(read("blob"));
   const share = (value) => {
     if (!spec.link) return;
-    document.dispatchEvent(new CustomEvent("ow-selection", { detail: { link: spec.link, from: i, value } }));
+    document.dispatchEvent(
+      new CustomEvent("ow-selection", { detail: { link: spec.link, from: i, value } }),
+    );
     if (parent !== window) parent.postMessage({ ow: "selection", value }, "*");
   };
   const model = pageModel({ spec, blob, selection: spec.selection }, share);
@@ -489,6 +641,9 @@ async function mount(render, i) {
     }
   });
   render({ model, el: document.getElementById(`ow-${i}`) });
-  if (parent !== window) new ResizeObserver(() => parent.postMessage({ ow: "height", height: document.body.scrollHeight }, "*")).observe(document.body);
+  if (parent !== window)
+    new ResizeObserver(() =>
+      parent.postMessage({ ow: "height", height: document.body.scrollHeight }, "*"),
+    ).observe(document.body);
   document.body.dataset.ready = i;
 }

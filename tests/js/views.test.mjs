@@ -1,7 +1,24 @@
 // Pure functions of the views; tests/test_view_js.py runs this with node.
 import assert from "node:assert/strict";
 import test from "node:test";
-import { clamp, clock, csv, decode, diverging, hex, label, lastAtMost, linear, milliseconds, pageModel, percent, ramp, ticks, timeTicks, tokenLabel } from "../../widgets/runtime.js";
+import {
+  clamp,
+  clock,
+  csv,
+  decode,
+  diverging,
+  hex,
+  label,
+  lastAtMost,
+  linear,
+  milliseconds,
+  pageModel,
+  percent,
+  ramp,
+  ticks,
+  timeTicks,
+  tokenLabel,
+} from "../../widgets/runtime.js";
 import { samplesOf } from "../../widgets/player.js";
 import { heardAt, histogram, pathOf, zoom } from "../../widgets/align.js";
 import { chromeTrace, quantile, stack, worst } from "../../widgets/latency.js";
@@ -47,7 +64,10 @@ test("arrays come out of bytes, wherever these lie", () => {
   const raw = new Uint8Array(24 + 3);
   new DataView(raw.buffer).setFloat32(3, 1.5, true);
   new DataView(raw.buffer).setInt16(3 + 8, -7, true);
-  const index = [{ name: "a", type: "f4", shape: [1], at: 0 }, { name: "b", type: "i2", shape: [1, 1], at: 8 }];
+  const index = [
+    { name: "a", type: "f4", shape: [1], at: 0 },
+    { name: "b", type: "i2", shape: [1, 1], at: 8 },
+  ];
   const out = decode(index, new DataView(raw.buffer, 3));
   assert.equal(out.a[0], 1.5);
   assert.equal(out.b[0], -7);
@@ -67,7 +87,13 @@ test("the diverging scale is neutral at the fair share", () => {
 test("search, csv, clamp", () => {
   assert.equal(lastAtMost([1, 3, 5], 3), 1);
   assert.equal(lastAtMost([1, 3, 5], 0), -1);
-  assert.equal(csv([["a", 'say "x"'], [1, null]]), 'a,"say ""x"""\n1,\n');
+  assert.equal(
+    csv([
+      ["a", 'say "x"'],
+      [1, null],
+    ]),
+    'a,"say ""x"""\n1,\n',
+  );
   assert.equal(clamp(7, 0, 5), 5);
 });
 
@@ -113,7 +139,11 @@ test("every value is in one bin, centred on multiples", () => {
   const bins = histogram([0, 0.08, 0.16, 0.16, NaN], 0.08);
   assert.deepEqual(bins.counts, [1, 1, 2]);
   assert.ok(Math.abs(bins.lo + 0.04) < 1e-9);
-  const wide = histogram(Array.from({ length: 1000 }, (_, i) => i * 0.08), 0.08, 40);
+  const wide = histogram(
+    Array.from({ length: 1000 }, (_, i) => i * 0.08),
+    0.08,
+    40,
+  );
   assert.ok(wide.counts.length <= 41 && wide.counts.reduce((a, b) => a + b) === 1000);
   assert.deepEqual(histogram([], 0.08).counts, [0]);
 });
@@ -135,7 +165,10 @@ test("the worst frame stands for its stretch", () => {
 });
 
 test("a trace is in microseconds and names its lanes", () => {
-  const { traceEvents } = chromeTrace([{ name: "a", stage: 1, t0: 2, t1: 5, req: 7, chunk: 0, n_in: 1, n_out: 2 }], ["x", "y"]);
+  const { traceEvents } = chromeTrace(
+    [{ name: "a", stage: 1, t0: 2, t1: 5, req: 7, chunk: 0, n_in: 1, n_out: 2 }],
+    ["x", "y"],
+  );
   assert.deepEqual([traceEvents[0].ts, traceEvents[0].dur, traceEvents[0].cat], [2000, 3000, "y"]);
   assert.equal(traceEvents.filter((e) => e.ph === "M").length, 2);
 });
