@@ -29,8 +29,8 @@ from model.omni import Omni
 from model.senses.prompt import Clock, plan
 from model.speech.codec import RATE
 from model.turn import Chunk
-from workbench.run import UNITS, Inputs, Meta, Run, Units
-from workbench.tapes import Size, gather, tape
+from workbench.run import STAGES, UNITS, Inputs, Meta, Run, Units
+from workbench.tapes import Size, blocks, gather, tape
 from workbench.watch import SECONDS, Watch
 
 BUDGET = 256.0  # MB
@@ -252,6 +252,10 @@ def about(omni: Omni, name: str = "", fingerprint: str = "") -> Meta:
         made="",
         rate=RATE,
         frame_s=SECONDS,
+        layers={
+            stage: "".join("a" if block.full else "d" for block in blocks(omni, stage).values())
+            for stage in STAGES
+        },
         threads=torch.get_num_threads(),
         dtype=str(first.dtype).removeprefix("torch."),
         device=str(first.device),

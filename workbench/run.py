@@ -170,7 +170,7 @@ class Routings:
 
     def of(self, stage: str) -> Routing:
         if stage not in self.run.routed:
-            raise ValueError(_missing(f"routing of the {stage}", "routing"))
+            raise ValueError(missing(f"routing of the {stage}", "routing"))
         return self.run.routed[stage]
 
     def load(self, stage: str = "thinker", by: str = ""):
@@ -242,6 +242,7 @@ class Meta(Checked):
     made: str  # UTC
     rate: int  # samples a second
     frame_s: float  # seconds of a frame of speech
+    layers: dict[str, str]  # of each stage, a letter a layer: "a" attention, "d" DeltaNet
     threads: int
     dtype: str
     device: str
@@ -335,6 +336,19 @@ class Run(Checked):
         """Write the `.omnirun`, all of it or nothing."""
         return save(self, path)
 
+    def export(self, path: str | Path, force: bool = False) -> Path:
+        """Write all views of what was recorded as one page that needs no kernel and no network."""
+        from workbench.views import export
+
+        return export(self, path, force)
+
+    @property
+    def view(self):
+        """The views: `run.view.align()`, `.routing()`, `.attention()`, `.latency()`."""
+        from workbench.views import Views
+
+        return Views(self)
+
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {value}" for name, value in self._summary().items())
 
@@ -360,7 +374,7 @@ class Run(Checked):
         return summary
 
 
-def _missing(what: str, kind: str) -> str:
+def missing(what: str, kind: str) -> str:
     return f"this run has no {what}: record it, lab.run(..., record=[{kind!r}])"
 
 

@@ -1,0 +1,84 @@
+"""From a Run to the views: they open, and what they show is what the Run holds."""
+
+import numpy as np
+import pytest
+import torch
+
+import workbench as wb
+from model.omni import Omni, OmniConfig
+from model.senses.message import Audio
+from widgets.view import View
+from workbench.lab import Lab
+
+KINDS = ["router-logits", "attn", "attn:talker", "align", "delta", "latency"]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Lab:
+    torch.manual_seed(0)
+    return wb.load(Omni(OmniConfig.nano()))
+
+
+@pytest.fixture(scope="module")
+def run(lab):
+    sound = Audio(np.sin(np.arange(16_000) / 7).astype(np.float32) / 10, 16_000)
+    how = {"temperature": 1.0, "speech_temperature": 1.0, "most": 4, "interval": 0.5}
+    return lab.run("<script>What?</script>", sound, record=KINDS, **how)
+
+
+def test_the_alignment_has_every_word_and_frame(run):
+    data = run.view.align().data
+    assert list(data["tokens"]["str"]) == [run.pieces[str(i)] for i in run.words]
+    units = data["units"]
+    assert np.array_equal(units["kind"], run.units.kind)
+    table = run.tokens
+    rows = data["tokens"]["position"]
+    assert table.loc[list(rows), "id"].tolist() == run.words.tolist()
+
+
+def test_routing_shows_both_stages_or_one(run):
+    both, one = run.view.routing(), run.view.routing("talker")
+    assert both.data["topk_ids"].shape[0] == len(run.thinker) + len(run.talker)
+    assert np.array_equal(one.data["topk_ids"], run.routing.talker.experts)
+
+
+def test_attention_keeps_its_mass_and_its_timestamps(run):
+    for stage in ("thinker", "talker"):
+        assert isinstance(run.view.attention(stage), View)
+    places, seconds = run.view._stamps("thinker")
+    assert seconds.tolist() == pytest.approx([0.0, 0.6])
+    assert (run.thinker.modality[places] == 4).all()
+
+
+def test_latency_marks_and_frames(run):
+    view = run.view.latency()
+    assert isinstance(view, View) and "TTFP" in str(view.table) + str(view.meta)
+
+
+def test_one_page_of_all_views_offline(run, tmp_path):
+    text = run.export(tmp_path / "turn.html").read_text()
+    assert "http://" not in text and "https://" not in text
+    assert "<script>What" not in text
+    with pytest.raises(ValueError, match="ends in .html"):
+        run.export(tmp_path / "turn.txt")
+    assert [p.name for p in tmp_path.iterdir()] == ["turn.html"]
+
+
+def test_what_was_not_recorded_has_no_view(lab):
+    bare = lab.run("Hi", speak=False, most=2)
+    for view, told in [
+        (bare.view.align, "not spoken"),
+        (bare.view.routing, r"record=\['routing'\]"),
+        (bare.view.attention, r"record=\['attn:thinker'\]"),
+        (bare.view.latency, r"record=\['latency'\]"),
+        (lambda: bare.export("x.html"), "nothing to show"),
+    ]:
+        with pytest.raises(ValueError, match=told):
+            view()
+
+
+def test_a_sentence_read_aloud(lab):
+    run = lab.say("Yes it is. No", speech_temperature=1.0, record=["routing", "latency"])
+    assert len(list(run.view)) == 3
+    rows = run.view.align().data["tokens"]["position"]
+    assert run.tokens.loc[list(rows), "id"].tolist() == run.words.tolist()

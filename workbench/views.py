@@ -1,0 +1,260 @@
+"""From a Run to the arrays of the views: `run.view.align()`, `.routing()`, `.attention()`, ...
+
+    run.view.attention(stage="talker").png()
+    run.export("turn.html")                           # all that was recorded, one offline page
+
+Nothing is computed here but the bookkeeping: every number comes from the Run. What the Run did not
+record has no view, and the error says how to record it. The views of a run share one selection.
+
+Letters: T tokens, L layers, K chosen experts, H heads, Q queries, F frames.
+Left out: views of several runs at once.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.senses.message import Audio
+from widgets.align import AlignView
+from widgets.attention import AttentionView
+from widgets.latency import LatencyView
+from widgets.routing import RoutingView
+from widgets.view import View, page
+from workbench.metrics import HOP, mel_db
+from workbench.run import MODALITIES, STAGES, UNITS, Routing, Run, missing
+
+LINK = "run"
+RANGE = 70  # dB of the mel strip, below its loudest moment
+STAMP = re.compile(r"<(-?[\d.]+) seconds>")
+MARKS = {"first word": "TTFT", "first frame": "TTFC", "first audio": "TTFP"}
+STEPS = ("talker", "mtp", "code2wav")  # what makes a frame
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views of one run."""
+
+    run: Run
+
+    def __iter__(self) -> Iterator[View]:
+        """Every view that the run has recorded enough for."""
+        run = self.run
+        if len(run.audio):
+            yield self.align()
+        if run.routed:
+            yield self.routing()
+        for maps in run.attention:
+            yield self.attention(maps.stage)
+        if run.latency is not None:
+            yield self.latency()
+
+    def align(self, title: str = "Text and speech") -> AlignView:
+        """Emission, spans and coverage of what was spoken."""
+        run, units = self.run, self.run.units
+        if not len(run.audio):
+            raise ValueError("this run was not spoken: lab.run(..., speak=True)")
+        mel = mel_db(run.audio, run.meta.rate)
+        strip = np.clip((mel - mel.max()) / RANGE + 1, 0, 1) * 255
+        return AlignView(
+            units={
+                "kind": units.kind,
+                "text_idx": np.where(units.frame >= 0, self._spoken(), units.text),
+                "frame_idx": units.frame,
+                "t_emit": units.emitted,
+                "t0": units.time[:, 0],
+                "t1": units.time[:, 1],
+                "sentence": units.sentence,
+                "token_id": units.token,
+                "codes": run.codes[units.frame].astype(np.uint16),
+            },
+            tokens={"str": self._texts(run.words), "id": run.words, "position": self._words()},
+            frame_s=run.meta.frame_s,
+            audio=run.audio,
+            sr=run.meta.rate,
+            mel=strip.astype(np.uint8),
+            hop_s=HOP,
+            align_attn=run.align,
+            method=run.spanned,
+            title=title,
+            link=LINK,
+        )
+
+    def routing(self, stage: str = "", title: str = "Expert routing") -> RoutingView:
+        """Load of the experts of a stage, or of both where they have the same shape."""
+        run = self.run
+        stages = [stage] if stage else [name for name in STAGES if name in run.routed]
+        routed = [run.routing.of(name) for name in stages or ["thinker"]]
+        if len(routed) > 1 and _form(routed[0]) != _form(routed[1]):
+            stages, routed = stages[:1], routed[:1]
+        tokens = [run.stage(name) for name in stages]
+
+        def joined(rows: list[np.ndarray | None]) -> np.ndarray | None:
+            return None if any(row is None for row in rows) else np.concatenate(rows)
+
+        return RoutingView(
+            topk_ids=joined([r.experts for r in routed]),
+            topk_w=joined([r.weights for r in routed]),
+            E=routed[0].count,
+            K=routed[0].experts.shape[2],
+            modality=joined([t.modality for t in tokens]),
+            phase=joined([t.phase for t in tokens]),
+            stage=np.repeat([STAGES.index(s) for s in stages], [len(t) for t in tokens]).astype(
+                "u1"
+            ),
+            t0=joined([t.time[:, 0] for t in tokens]),
+            t1=joined([t.time[:, 1] for t in tokens]),
+            tokens=self._texts(joined([t.id for t in tokens])),
+            position=joined([self._positions(name) for name in stages]),
+            logits=joined([r.logits for r in routed]),
+            shared_gate=joined([r.shared for r in routed]),
+            layers=routed[0].layers,
+            title=title,
+            link=LINK,
+        )
+
+    def attention(self, stage: str = "thinker", title: str = "") -> AttentionView:
+        """Where the recorded heads of a stage look, in seconds."""
+        run = self.run
+        recorded = [maps for maps in run.attention if maps.stage == stage]
+        if not recorded:
+            raise ValueError(missing(f"attention of the {stage}", f"attn:{stage}"))
+        maps, tokens = recorded[0], run.stage(stage)
+        shares = np.zeros((*maps.maps.shape[:3], len(tokens)), np.float32)
+        for row, (query, start) in enumerate(zip(maps.query, maps.start, strict=True)):
+            shares[:, :, row, start : query + 1] = maps.maps[:, :, row, : query + 1 - start]
+        pins, told = self._stamps(stage)
+        sounds = [p for m in run.inputs.messages for p in m.parts if isinstance(p, Audio)]
+        heard = sounds[0] if len(sounds) == 1 and sounds[0].start == 0 else None
+        delta = run.delta.get(stage)
+        return AttentionView(
+            attn=shares,
+            layers=maps.layers,
+            heads=maps.heads,
+            layer_kind=np.array([kind == "d" for kind in run.meta.layers[stage]], np.uint8),
+            tok_kind=tokens.modality,
+            tok_time=tokens.time,
+            ts_pos=pins,
+            ts_value=told,
+            query_pos=maps.query,
+            tokens=self._texts(tokens.id),
+            position=self._positions(stage),
+            log_decay=None if delta is None else delta.decay.astype(np.float32),
+            write=None if delta is None else delta.write.astype(np.float32),
+            audio=None if heard is None else heard.samples,
+            sr=None if heard is None else heard.rate,
+            title=title or f"Attention of the {stage} over time",
+            link=LINK,
+        )
+
+    def latency(self, title: str = "Streaming latency") -> LatencyView:
+        """When each part ran, and whether the sound kept up."""
+        run, lat = self.run, self.run.latency
+        if lat is None:
+            raise ValueError(missing("latency", "latency"))
+        names = [lat.names[i] for i in lat.name]
+        start, end, chunk = lat.start, lat.end, lat.chunk
+        count, parent = lat.n_in, lat.parent
+        if "prompt" in run.marks:  # all that was done before the Thinker began
+            names = ["preprocess", *names]
+            inside = [name in ("audio encoder", "vision encoder") for name in names[1:]]
+            parent = np.r_[-1, np.where(parent >= 0, parent + 1, np.where(inside, 0, -1))]
+            start, end = np.r_[0, start], np.r_[run.marks["prompt"], end]
+            chunk, count = np.r_[0, chunk], np.r_[0, count]
+        begin = start.min()
+        spans = {
+            "stage": names, "name": names, "t0_ns": start, "t1_ns": end, "chunk": chunk,
+            "n_in": count, "parent": parent,
+        }  # fmt: skip
+        ms = np.zeros((len(run.codes), len(STEPS)))
+        for name, frame, took in zip(names, chunk, (end - start) / 1e6, strict=True):
+            if name in STEPS and frame < len(ms):
+                ms[frame, STEPS.index(name)] += took
+        ready = run.units.emitted[run.units.kind == UNITS.index("speech")] - begin / 1e9
+        marks = {name: run.marks[mark] for mark, name in MARKS.items() if mark in run.marks}
+        meta = run.meta
+        return LatencyView(
+            spans=spans,
+            frames={"t_ready": ready, "dur_s": np.full(len(ready), meta.frame_s), "stage_ms": ms}
+            if len(ready)
+            else None,
+            marks={"name": list(marks), "t": [(t - begin) / 1e9 for t in marks.values()]},
+            meta={
+                "model": meta.model, "device": meta.device, "dtype": meta.dtype,
+                "threads": meta.threads, "seed": run.inputs.seed, **meta.versions,
+            },
+            frame_stages=STEPS,
+            title=title,
+            link=LINK,
+        )  # fmt: skip
+
+    # --- what the views ask for ---------------------------------------------------------------
+
+    def _texts(self, ids: np.ndarray) -> list[str]:
+        return [self.run.pieces.get(str(i), "") for i in ids.tolist()]
+
+    def _positions(self, stage: str) -> np.ndarray:
+        """Rows of `run.tokens`, which has the Thinker's tokens first."""
+        run = self.run
+        return np.arange(len(run.stage(stage)), dtype=np.int32) + (
+            len(run.thinker) if stage == "talker" else 0
+        )
+
+    def _words(self) -> np.ndarray:
+        """Rows of `run.tokens` where the words of the answer stand."""
+        run = self.run
+        if len(run.thinker):
+            return np.flatnonzero(run.thinker.phase == 1)[: len(run.words)].astype(np.int32)
+        said = (run.talker.phase == 1) & (run.talker.modality == MODALITIES.index("text"))
+        rows = np.flatnonzero(said)[: len(run.words)].astype(np.int32)
+        return np.pad(rows, (0, len(run.words) - len(rows)), constant_values=-1)
+
+    def _spoken(self) -> np.ndarray:
+        """For every unit the word whose span holds the middle of its time, -1 where none does."""
+        run = self.run
+        begin, end = run.spans.T
+        out = np.full(len(run.units), -1, np.int32)
+        for unit, (t0, t1) in enumerate(run.units.time):
+            inside = np.flatnonzero((begin <= (t0 + t1) / 2) & ((t0 + t1) / 2 < end))
+            if len(inside):
+                out[unit] = inside[-1]
+        return out
+
+    def _stamps(self, stage: str) -> tuple[np.ndarray, np.ndarray]:
+        """Where timestamps begin among the tokens of a stage, and the seconds that they tell."""
+        tokens = self.run.stage(stage)
+        texts = self._texts(tokens.id)
+        stamp = tokens.modality == MODALITIES.index("timestamp")
+        starts = [i for i in np.flatnonzero(stamp) if texts[i].startswith("<")]
+        found = []
+        for i in starts:
+            told = STAMP.match("".join(texts[i : i + 16]))
+            if told:
+                found.append((i, float(told[1])))
+        places, seconds = zip(*found, strict=True) if found else ((), ())
+        return np.array(places, np.int32), np.array(seconds, np.float32)
+
+
+def _form(routing: Routing) -> tuple:
+    return routing.layers, routing.count, routing.experts.shape[2]
+
+
+def export(run: Run, path: str | Path, force: bool = False) -> Path:
+    """Write all views of a run as one offline page, all of it or nothing."""
+    path = Path(path)
+    if path.suffix != ".html":
+        raise ValueError(f"{path}: a page is written under a name that ends in .html")
+    views = list(Views(run))
+    if not views:
+        raise ValueError("this run has nothing to show: record something, or let it speak")
+    text = page(views, f"{run.meta.model}, seed {run.inputs.seed}", force)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
