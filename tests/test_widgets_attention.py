@@ -31,7 +31,7 @@ def test_the_mass_of_a_bin_is_the_mass_of_its_tokens():
         tok_time=[[np.nan, np.nan], [0, 1], [1, 2], [np.nan, np.nan]], sinks=(),
     )  # fmt: skip
     np.testing.assert_allclose(view.mass[0, 0, 0], [0.6, 0.2], atol=1e-6)
-    np.testing.assert_allclose(view.shares[0, 0, 0], [0, 0.8, 0.2, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(view.shares[0, 0, 0], [0, 0.8, 0, 0.2, 0, 0], atol=1e-6)
 
 
 def test_a_long_token_is_spread_over_its_bins_and_a_moment_is_not():
@@ -47,6 +47,18 @@ def test_bytes_and_floats_show_the_same(view):
     p = (data["attn"].astype(np.float32) / 255) ** 2
     again = AttentionView(**(data | {"attn": p / p.sum(-1, keepdims=True)}))
     np.testing.assert_allclose(again.mass, view.mass, atol=1e-5)
+
+
+def test_what_was_spoken_has_a_clock_of_its_own():
+    data = attention()
+    data["tok_kind"] = np.where(data["tok_kind"] == 1, 6, data["tok_kind"]).astype(np.uint8)
+    spoken = AttentionView(**data)
+    assert spoken.meta["axis"] == "spoken"
+    np.testing.assert_allclose(
+        spoken.mass.sum(-1), spoken.shares[..., GROUPS.index("speech")], atol=1e-4
+    )
+    data["tok_kind"][3] = 1
+    assert AttentionView(**data).meta["axis"] == "heard"
 
 
 def test_clock_heads_come_first(view):
@@ -65,7 +77,7 @@ def test_sinks_are_found_and_leave_the_map(view):
     assert none.shares[..., GROUPS.index("sink")].max() == 0
     heard = AttentionView(**attention(), sinks=(2,))
     np.testing.assert_allclose(
-        none.mass.sum() - heard.mass.sum(), heard.shares[..., 4].sum(), rtol=1e-3
+        none.mass.sum() - heard.mass.sum(), heard.shares[..., -1].sum(), rtol=1e-3
     )
 
 
@@ -114,6 +126,7 @@ def test_nothing_heard_is_shown():
         ({"ref_time": [1.0]}, r"ref_time has shape \(1,\)"),
         ({"log_decay": np.zeros((195, 2, 4))}, r"log_decay has shape \(195, 2, 4\)"),
         ({"sinks": [400]}, "sinks holds 400"),
+        ({"axis": "seen"}, 'axis is "heard" or "spoken"'),
         ({"audio": np.zeros(10)}, "audio needs its sample rate"),
     ],
 )

@@ -696,21 +696,19 @@ export function render({ model, el }) {
       ? h(
           "div",
           { class: "ow-chips" },
-          unspoken
-            .slice(0, 24)
-            .map((i) =>
-              h(
-                "button",
-                {
-                  type: "button",
-                  class: "ow-bad",
-                  title: `token ${i}: never spoken`,
-                  dir: "auto",
-                  onclick: () => choose(i),
-                },
-                meta.tokens[i].trim() || "\u2423",
-              ),
+          unspoken.slice(0, 24).map((i) =>
+            h(
+              "button",
+              {
+                type: "button",
+                class: "ow-bad",
+                title: `token ${i}: never spoken`,
+                dir: "auto",
+                onclick: () => choose(i),
+              },
+              meta.tokens[i].trim() || "\u2423",
             ),
+          ),
         )
       : null,
     unspoken.length > 24 ? h("p", { class: "ow-note" }, `and ${unspoken.length - 24} more`) : null,

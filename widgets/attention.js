@@ -427,7 +427,7 @@ export function render({ model, el }) {
         ctx.lineTo(x(((c + 1) * seconds) / bins), up);
       }
       ctx.lineTo(x.range[1], base);
-      ctx.fillStyle = colors.audio;
+      ctx.fillStyle = meta.axis === "heard" ? colors.audio : colors.speech;
       ctx.globalAlpha = 0.5;
       ctx.fill();
       ctx.globalAlpha = 1;
@@ -441,7 +441,9 @@ export function render({ model, el }) {
       );
       ctx.fillText(`max ${percent(peak)}`, LEFT - 8, base - 10);
       ctx.textAlign = "left";
-      axisX(ctx, x, base, colors, { unit: `seconds of what was heard or seen` });
+      axisX(ctx, x, base, colors, {
+        unit: meta.axis === "heard" ? "seconds of what was heard or seen" : "seconds of the answer",
+      });
       // legend beside the map
       let ly = y1 + 10;
       meta.groups.forEach((name, c) => {

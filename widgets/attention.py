@@ -26,8 +26,9 @@ from widgets.align import peaks_of
 from widgets.view import MODALITIES, Table, View, floats, shaped, shown, strings
 
 SOFTMAX, LINEAR = 0, 1  # kinds of layers
-GROUPS = ("timestamp", "heard or seen", "text", "control", "sink")
-COLORS = ("timestamp", "audio", "text", "control", "sink")
+GROUPS = ("timestamp", "heard or seen", "speech", "text", "control", "sink")
+COLORS = ("timestamp", "audio", "speech", "text", "control", "sink")
+AXES = {"heard": "heard or seen", "spoken": "speech"}  # which group is laid out in seconds
 MOST_BINS, MOST_QUERIES, MOST_CELLS = 256, 400, 1_200_000  # of the map that a page carries
 MOST_COLUMNS = 400  # of the strips of linear layers
 SINK = 0.1  # a token with more than this share of all recorded attention is a sink
@@ -45,6 +46,8 @@ class AttentionView(View):
     query_pos i32[Q]: positions of the queries (default: the last Q); tokens: T strings
     log_decay f32[T, N, D] (<= 0), write f32[T, N, D]: of the linear layers, in order
     sinks: positions of sinks (default: found by their share)
+    axis: seconds of what was "heard" (or seen) or of what was "spoken", two clocks that are never
+        mixed (default: heard, where there is something heard)
     audio f32[S], sr: what was heard, drawn above the map
     position i32[T]: in the run's table of tokens, what `Selection.tokens` counts
     """
@@ -69,6 +72,7 @@ class AttentionView(View):
         log_decay: np.ndarray | None = None,
         write: np.ndarray | None = None,
         sinks: Sequence[int] | None = None,
+        axis: str | None = None,
         audio: np.ndarray | None = None,
         sr: int | None = None,
         position: np.ndarray | None = None,
@@ -124,15 +128,24 @@ class AttentionView(View):
                 raise ValueError(f"sinks holds {found[-1]}, there are {T} tokens")
 
         group = np.full(T, GROUPS.index("control"))
-        group[kind == modalities.index("text")] = GROUPS.index("text")
-        timed = np.isfinite(time).all(1) & np.isin(
-            kind, [i for i, m in enumerate(modalities) if m in ("audio", "image", "video")]
-        )
-        group[timed] = GROUPS.index("heard or seen")
-        group[kind == modalities.index("timestamp")] = GROUPS.index("timestamp")
+        for name, members in (
+            ("text", ("text",)), ("heard or seen", ("audio", "image", "video")),
+            ("speech", ("speech",)), ("timestamp", ("timestamp",)),
+        ):  # fmt: skip
+            group[np.isin(kind, [i for i, m in enumerate(modalities) if m in members])] = (
+                GROUPS.index(name)
+            )
         group[stamps] = GROUPS.index("timestamp")
         group[found] = GROUPS.index("sink")
-        timed &= group == GROUPS.index("heard or seen")
+        known = np.isfinite(time).all(1)
+        if axis is None:
+            heard = (group == GROUPS.index("heard or seen")) & known
+            axis = (
+                "heard" if heard.any() or not (group == GROUPS.index("speech")).any() else "spoken"
+            )
+        if axis not in AXES:
+            raise ValueError(f'axis is "heard" or "spoken", not {axis!r}')
+        timed = (group == GROUPS.index(AXES[axis])) & known
 
         ends = np.r_[time[timed, 1], values, 0.0 if audio is None else len(audio) / sr]
         seconds = float(max(np.nanmax(ends, initial=0), 1e-3))
@@ -223,7 +236,7 @@ class AttentionView(View):
             subtitle=subtitle,
             alt=f"Attention over time: {subtitle}",
             meta={
-                "L": L, "kinds": layer_kind.tolist(), "layers": layers, "heads": heads,
+                "L": L, "kinds": layer_kind.tolist(), "layers": layers, "heads": heads, "axis": axis,
                 "linear": linear, "seconds": round(seconds, 4), "bins": B, "by": by, "rows": rows,
                 "Q": Q, "T": T, "groups": list(GROUPS), "colors": list(COLORS),
                 "queries": [shown(words[i], 24) for i in queries[::by]],
@@ -302,7 +315,7 @@ class AttentionView(View):
             if k % 2 == 0:
                 axes.set_ylabel("query")
             if k >= len(order) - 2:
-                axes.set_xlabel("seconds heard")
+                axes.set_xlabel(f"seconds {self.meta['axis']}")
         bars = figure.add_subplot(grid[:, 2])
         mean = self.shares.mean(2).reshape(A * H, -1)
         rank = np.argsort(-self.stamp_share.ravel(), kind="stable")[:16]

@@ -345,8 +345,11 @@ export function render({ model, el }) {
           `${data.s_t0[i].toFixed(1)} to ${data.s_t1[i].toFixed(1)} ms`,
         ],
       ];
-      if (data.s_n_in[i] >= 0 || data.s_n_out[i] >= 0)
-        lines.push(["in, out", `${Math.max(0, data.s_n_in[i])}, ${Math.max(0, data.s_n_out[i])}`]);
+      for (const [name, count] of [
+        ["in", data.s_n_in[i]],
+        ["out", data.s_n_out[i]],
+      ])
+        if (count >= 0) lines.push([name, count.toLocaleString("en")]);
       if (data.s_chunk[i] >= 0) lines.push(["chunk", `${data.s_chunk[i]}`]);
       return lines;
     },
