@@ -229,7 +229,7 @@ def answer(
     go on where `state` is."""
     state = State() if state is None else state
     generator = torch.Generator().manual_seed(seed)
-    with torch.inference_mode():
+    with torch.no_grad():
         prompt = omni.read(messages, clock or Clock(), state.place)
     state.said = ""
     words = think(omni, prompt, state, how, generator, most)
