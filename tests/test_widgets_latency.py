@@ -84,7 +84,7 @@ def test_exports_hold_every_span(view):
 
 def test_one_request_without_frames_or_marks_is_enough():
     view = LatencyView(spans=spans(("thinker", "a", 5, 5 + 10**7)))
-    assert "1 requests" in view.subtitle or "1 request" in view.subtitle
+    assert view.subtitle.endswith("1 request.")
     view.html()
     view.figure(__import__("widgets.view").view.palette("dark"))
 

@@ -297,7 +297,7 @@ export function render({ model, el }) {
           const own = i === mark || i === hovered;
           if (!own && !sparse && spoken[i] && px - drawn < 1) continue;
           drawn = px;
-          ctx.fillStyle = spoken[i] || Number.isFinite(t0[i]) ? colors.text : colors.bad;
+          ctx.fillStyle = data.unspoken[i] ? colors.bad : colors.text;
           ctx.fillRect(px, EMIT - 4, own ? 2.5 : 1.5, 16);
           if (px > -2 && (px > free || own)) {
             const text = tokenLabel(meta.tokens[i], 16);
@@ -672,7 +672,7 @@ export function render({ model, el }) {
       choose(clamp(Math.round(box(lattice.width, lattice.height)[0].invert(px)) - 1, 0, n - 1)),
   });
 
-  const unspoken = [...spoken.keys()].filter((i) => !spoken[i] && !Number.isFinite(t0[i]));
+  const unspoken = [...spoken.keys()].filter((i) => data.unspoken[i]);
   const aligned = meta.frames - meta.free;
   const coverage = h(
     "div",

@@ -132,7 +132,8 @@ class AlignView(View):
             position = np.arange(n, dtype=np.int32)
         confidence = column(tokens, "confidence", "float32", n, "tokens", default=np.nan)
 
-        silent = int((spoken == 0).sum())
+        unspoken = (spoken == 0) & ~np.isfinite(t0)
+        silent = int(unspoken.sum())
         free = int(((kind == SPEECH) & (text < 0)).sum())
         law = "the prefix law holds throughout" if not len(broken) else (
             f"the prefix law breaks at {len(broken)} of {count} units"
@@ -147,8 +148,8 @@ class AlignView(View):
             "wall": wall.astype(np.float32),
             "t0": t0.astype(np.float32), "t1": t1.astype(np.float32), "at": at.astype(np.float32),
             "wall_text": wall[rows].astype(np.float32), "spoken": spoken.astype(np.int32),
-            "broken": broken, "n_text": n_text, "n_speech": n_speech,
-            "position": position, "confidence": confidence,
+            "unspoken": unspoken.astype(np.uint8), "broken": broken,
+            "n_text": n_text, "n_speech": n_speech, "position": position, "confidence": confidence,
         }  # fmt: skip
         notes = []
         if audio is not None and peaks is None:
@@ -179,7 +180,7 @@ class AlignView(View):
             ],
             "Text tokens of the answer and where they are heard",
         )  # fmt: skip
-        self.spoken, self.lead = spoken, lead
+        self.unspoken, self.lead = unspoken, lead
         super().__init__(
             title=title,
             subtitle=subtitle,
@@ -212,9 +213,9 @@ class AlignView(View):
         )  # fmt: skip
 
     def coverage(self) -> dict[str, Any]:
-        """Which text tokens no frame speaks, and how many frames speak no token."""
+        """Which text tokens have no sound at all, and how many frames speak no token."""
         words = self.data["tokens"]["str"]
-        unspoken = np.flatnonzero(self.spoken == 0)
+        unspoken = np.flatnonzero(self.unspoken)
         return {
             "tokens": len(words),
             "unspoken": [(int(i), words[i]) for i in unspoken],
@@ -387,6 +388,8 @@ def _spans(units, kind, text, frame, frame_s, n) -> tuple[np.ndarray, np.ndarray
         t1[text[own]] = column(units, "t1", "float64", len(kind), "units")[own]
         if (t1 < t0).any():
             raise ValueError(f"a token ends before it begins: token {int(np.argmax(t1 < t0))}")
+    t0[t1 <= t0] = np.nan  # a span without length is no sound
+    t1[~np.isfinite(t0)] = np.nan
     spoken = (kind == SPEECH) & (text >= 0)
     first, last = np.full(n, np.inf), np.full(n, -np.inf)
     np.minimum.at(first, text[spoken], frame[spoken] * frame_s)

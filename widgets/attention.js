@@ -24,7 +24,7 @@ import {
 // Bytes hold round(255 * sqrt(share)).
 export const share = (byte) => (byte / 255) ** 2;
 
-// Heads best first: by share on timestamps (large is good) or by seconds off (small is good).
+// Heads best first: by share of attention (large is good) or by seconds off (small is good).
 export function rankHeads(values, descending) {
   return [...values.keys()]
     .filter((i) => Number.isFinite(values[i]))
@@ -85,7 +85,7 @@ export function render({ model, el }) {
     view.say(
       meta.linear.includes(layer)
         ? `layer ${layer}: linear, no map`
-        : `layer ${layer}, head ${meta.heads[head]}: ${percent(data.stamp[meta.layers.indexOf(layer) * H + head])} on timestamps`,
+        : `layer ${layer}, head ${meta.heads[head]}: ${percent(data.stamp[meta.layers.indexOf(layer) * H + head])} on ${meta.ranked}`,
     );
   };
   const chooseRow = (r) => {
@@ -105,7 +105,7 @@ export function render({ model, el }) {
     view.choice(
       "Rank heads by",
       [
-        ["stamp", "share on timestamps"],
+        ["stamp", `share on ${meta.ranked}`],
         ["miss", "nearness to the reference time"],
       ],
       rankBy,
@@ -200,7 +200,7 @@ export function render({ model, el }) {
     const lines = [
       [
         nameOf(i),
-        `${percent(data.stamp[i])} on timestamps${noSinks ? `, ${percent(data.stamp_free[i])} without sinks` : ""}`,
+        `${percent(data.stamp[i])} on ${meta.ranked}${noSinks ? `, ${percent(data.stamp_free[i])} without sinks` : ""}`,
       ],
     ];
     if (Number.isFinite(data.miss[i]))
@@ -237,7 +237,7 @@ export function render({ model, el }) {
       rankTitle.textContent =
         rankBy === "miss"
           ? "Clock heads: seconds between the most attended moment and the reference"
-          : `Clock heads: share of attention on timestamps${noSinks ? ", without sinks" : ""}`;
+          : `${M ? "Clock heads" : "Heads"}: share of attention on ${meta.ranked}${noSinks ? ", without sinks" : ""}`;
       const order = ranked();
       const most = Math.max(1e-6, ...order.map((i) => values()[i]));
       const x = linear(0, most, 116, w - 64);
@@ -248,7 +248,7 @@ export function render({ model, el }) {
         ctx.font = own ? `600 ${SMALL}` : SMALL;
         ctx.fillText(nameOf(i), 0, y);
         ctx.font = SMALL;
-        ctx.fillStyle = rankBy === "miss" ? colors.audio : colors.timestamp;
+        ctx.fillStyle = rankBy === "miss" ? colors.control : colors[meta.rank_color];
         ctx.fillRect(116, y - 6, Math.max(1.5, x(values()[i]) - 116), 12);
         ctx.fillStyle = colors.ink;
         ctx.fillText(

@@ -28,6 +28,7 @@ from widgets.view import MODALITIES, Table, View, floats, shaped, shown, strings
 SOFTMAX, LINEAR = 0, 1  # kinds of layers
 GROUPS = ("timestamp", "heard or seen", "speech", "text", "control", "sink")
 COLORS = ("timestamp", "audio", "speech", "text", "control", "sink")
+TOLD = {"timestamp": "timestamps", "heard or seen": "what was heard or seen"}
 AXES = {"heard": "heard or seen", "spoken": "speech"}  # which group is laid out in seconds
 MOST_BINS, MOST_QUERIES, MOST_CELLS = 256, 400, 1_200_000  # of the map that a page carries
 MOST_COLUMNS = 400  # of the strips of linear layers
@@ -168,13 +169,16 @@ class AttentionView(View):
                 off[a, b, seen] = middle[binned[seen].argmax(1)]
                 mass[a, b] = _grouped(binned, by)
                 pins[a, b] = _grouped(p[:, stamps], by)
-        self.stamp_share = shares[..., 0].mean(-1)
+        # heads are ranked by their share on timestamps; without any, on what is laid out in time
+        ranked = "timestamp" if (group == 0).any() else AXES[axis]
+        looked = shares[..., GROUPS.index(ranked)]
+        self.stamp_share = looked.mean(-1)
         miss = np.abs(off - ref)
         known = np.isfinite(miss).any(-1)
         self.miss = np.full((A, H), np.nan)
         self.miss[known] = np.nanmedian(miss[known], axis=-1)
         free = 1 - shares[..., -1]
-        self.stamp_share_free = (shares[..., 0] / np.maximum(free, 1e-6)).mean(-1)
+        self.stamp_share_free = (looked / np.maximum(free, 1e-6)).mean(-1)
 
         strips = {}
         for name, values_ in (("log_decay", log_decay), ("write", write)):
@@ -236,8 +240,10 @@ class AttentionView(View):
             subtitle=subtitle,
             alt=f"Attention over time: {subtitle}",
             meta={
-                "L": L, "kinds": layer_kind.tolist(), "layers": layers, "heads": heads, "axis": axis,
-                "linear": linear, "seconds": round(seconds, 4), "bins": B, "by": by, "rows": rows,
+                "L": L, "kinds": layer_kind.tolist(), "layers": layers, "heads": heads,
+                "axis": axis, "ranked": TOLD.get(ranked, ranked),
+                "rank_color": COLORS[GROUPS.index(ranked)], "linear": linear,
+                "seconds": round(seconds, 4), "bins": B, "by": by, "rows": rows,
                 "Q": Q, "T": T, "groups": list(GROUPS), "colors": list(COLORS),
                 "queries": [shown(words[i], 24) for i in queries[::by]],
                 "sinks": [[i, shown(words[i], 24)] for i in found],
@@ -254,7 +260,7 @@ class AttentionView(View):
                      *floats([self.miss.ravel()[i]], 3))
                     for i in order
                 ],
-                "Heads by their share of attention on timestamp tokens",
+                f"Heads by their share of attention on {ranked} tokens",
             ),
             link=link,
             data={
@@ -309,7 +315,7 @@ class AttentionView(View):
             axes.set(xlim=(0, seconds), ylim=(len(shown_), 0))
             axes.set_title(
                 f"layer {self.layers[a]} head {self.heads[b]}:"
-                f" {self.stamp_share[a, b]:.0%} on timestamps",
+                f" {self.stamp_share[a, b]:.0%} on {self.meta['ranked']}",
                 size=8,
             )
             if k % 2 == 0:

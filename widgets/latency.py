@@ -45,7 +45,6 @@ SPANS_SHIPPED = 3000  # of one request
 COLORS = (  # the first that a stage's name holds
     ("transport", "control"),
     ("play", "control"),
-    ("pre", "control"),
     ("vad", "control"),
     ("audio", "audio"),
     ("ear", "audio"),
@@ -56,6 +55,7 @@ COLORS = (  # the first that a stage's name holds
     ("mtp", "timestamp"),
     ("wav", "video"),
     ("render", "video"),
+    ("pre", "control"),
 )
 
 
@@ -187,18 +187,20 @@ class LatencyView(View):
         if final:
             best = until[warm]
             said.append(
-                f"{MARKS.get(final, final).capitalize()} after {np.median(best):.0f} ms"
-                + (f" (p95 {np.quantile(best, 0.95):.0f} ms)" if len(best) > 1 else "")
+                f"{MARKS.get(final, final).capitalize()} after {_told(np.median(best))}"
+                + (f" (p95 {_told(np.quantile(best, 0.95))})" if len(best) > 1 else "")
             )
         if steady is not None and steady["ms"].size:
             rtf = steady["rtf"]
             under = int((steady["gap"] > 0).sum())
             said.append(
                 f"real-time factor {rtf:.2f}, "
-                + (f"{under} underruns" if under else "no underrun")
-                + " in the typical request"
+                + (f"{under} underrun{'s' if under > 1 else ''}" if under else "no underrun")
+                + (" in the typical request" if len(requests) > 1 else "")
             )
-        number = f"{len(requests)} requests" + (f", {cold} of them cold" if cold else "")
+        number = f"{len(requests)} request{'s' if len(requests) > 1 else ''}" + (
+            f", {cold} of them cold" if cold else ""
+        )
         subtitle = "; ".join(said + [number]) + "."
         self.requests, self.stages, self.busy, self.until = requests, stages, busy, until
         self.marks, self.frames = mark, frame
@@ -403,6 +405,10 @@ class LatencyView(View):
         )  # fmt: skip
         strip.tick_params(axis="y", labelsize=7)
         return figure
+
+
+def _told(ms: float) -> str:
+    return f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.1f} s"
 
 
 def stage_color(stage: str) -> str:

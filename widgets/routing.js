@@ -186,7 +186,11 @@ export function render({ model, el }) {
         ctx.fillStyle = g === facet ? colors.ink : colors.soft;
         ctx.fillText(label([first, ...rest].join(" \u00b7 "), 30), x, y + 8);
         ctx.fillStyle = colors.soft;
-        ctx.fillText(`${f.tokens.toLocaleString("en")} tokens`, x, y + 21);
+        ctx.fillText(
+          `${f.tokens.toLocaleString("en")} token${f.tokens === 1 ? "" : "s"}`,
+          x,
+          y + 21,
+        );
         heat(ctx, g, x, y + 29, wide, tall, colors, lut);
         if (f.modality !== null) {
           ctx.fillStyle = colorOf(colors, f.modality);

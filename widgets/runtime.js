@@ -498,7 +498,7 @@ export function axisX(ctx, scale, y, colors, { format = clock, unit = "", count,
     ctx.fillStyle = colors.soft;
     ctx.fillText(
       text,
-      clamp(x - wide / 2, Math.max(0, x0 - 20), Math.max(x0, x1 + 4 - wide)),
+      clamp(x - wide / 2, Math.max(0, x0 - 20), Math.max(x0, x1 + 1 - wide)),
       y + 7,
     );
   });

@@ -279,10 +279,8 @@ def shown(text: str, limit: int = TEXT_LIMIT) -> str:
     out = []
     for char in cut:
         code = ord(char)
-        if code < 32:
-            out.append(chr(0x2400 + code))
-        elif code == 127:
-            out.append("\u2421")
+        if code < 32 or code == 127:
+            out.append(repr(char)[1:-1])  # \\n, \\x1b
         elif 0xD800 <= code <= 0xDFFF:
             out.append("\ufffd")
         elif char != " " and unicodedata.category(char) in ("Cf", "Zl", "Zp", "Cc"):
