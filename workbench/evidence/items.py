@@ -13,7 +13,7 @@ from typing import TypeVar
 from model.data.store import Spoken, Store, Turn
 from model.data.voices import NAMED, UNSEEN
 
-OPEN = ("wordnet", "chatterbot", "template")  # sources of open sentences
+OPEN = ("wordnet", "chatterbot", "template", "kokoro-unseen")  # sources of open sentences
 Item = TypeVar("Item", Spoken, Turn)
 
 
