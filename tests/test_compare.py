@@ -1,5 +1,9 @@
 """Two runs compared: nothing where nothing was changed, and the right thing where something was."""
 
+import base64
+import io
+import wave
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +45,16 @@ def test_a_change_shows_where_it_was_made(lab, run):
     summary = change.summary()
     assert {"KL, mean", "mel distance", "expert flips, thinker"} <= set(summary.index)
     assert len(change.words()) == len(run.words)
-    assert "BanExperts" in repr(change) and "<b>" not in change._repr_html_()
+    page = change._repr_html_()
+    assert "BanExperts" in repr(change) and "<b>" not in page
+    sounds = [sounding(part) for part in page.split("base64,")[1:]]
+    assert [len(s) for s in sounds] == [len(run.audio), len(alt.audio)]
+    assert np.abs(sounds[1] / 32767 - alt.audio.clip(-1, 1)).max() < 1e-4
+
+
+def sounding(part: str) -> np.ndarray:
+    with wave.open(io.BytesIO(base64.b64decode(part.split("'")[0]))) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
 def test_texts_that_part(lab, run):

@@ -5,9 +5,13 @@
     change.summary(); change.words()      # DataFrames
 
 What was not recorded, or can't be compared, is left out of the table and is None here; the
-measures are those of metrics.py. Left out: listening to both (the views' player does that).
+measures are those of metrics.py. In a notebook both can be listened to. Left out: playing them in
+step (stack `run.view.align()` and `alt.view.align()` for that).
 """
 
+import base64
+import io
+import wave
 from dataclasses import dataclass, fields
 from difflib import SequenceMatcher
 from html import escape
@@ -18,6 +22,8 @@ from jaxtyping import Float
 
 from workbench import metrics
 from workbench.run import STAGES, Run, pack, tables
+
+LONGEST = 30.0  # seconds of each run that a page carries
 
 
 class Passage(NamedTuple):
@@ -118,7 +124,26 @@ class Diff:
         )
         head = "".join(f"<th>{name}</th>" for name in ("", "run", "alt", "change", ""))
         changed = escape(", ".join(self.changed) or "nothing")
-        return f"<p>changed: {changed}</p><p>{text}</p><table><tr>{head}</tr>{rows}</table>"
+        players = _player(self.run, "run") + _player(self.alt, "alt")
+        table = f"<table><tr>{head}</tr>{rows}</table>"
+        return f"<p>changed: {changed}</p><p>{text}</p>{players}{table}"
+
+
+def _player(run: Run, name: str) -> str:
+    """The sound of a run to listen to in a page, at most its first 30 seconds; "" if silent."""
+    count = min(len(run.audio), round(LONGEST * run.meta.rate))
+    if not count:
+        return ""
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setparams((1, 2, run.meta.rate, count, "NONE", ""))
+        file.writeframes((run.audio[:count].clip(-1, 1) * 32767).astype("<i2").tobytes())
+    sound = base64.b64encode(data.getvalue()).decode()
+    cut = f", first {LONGEST:g} s" if count < len(run.audio) else ""
+    return (
+        f"<p>{name}{cut} <audio controls aria-label='the sound of {name}'"
+        f" src='data:audio/wav;base64,{sound}'></audio></p>"
+    )
 
 
 def _short(value: Any) -> str:
