@@ -114,17 +114,18 @@ export function render({ model, el }) {
     slowest: "slowest",
     cold: "cold (first)",
   };
-  view.choice(
-    "Request",
-    Object.entries(meta.picks)
-      .map(([name, i]) => [`${i}`, `${told[name]} \u00b7 #${meta.requests[i]}`])
-      .filter(([i], at, all) => all.findIndex(([other]) => other === i) === at),
-    String(shownReq),
-    (value) => {
-      shownReq = Number(value);
-      frameAt = -1;
-    },
-  );
+  if (meta.requests.length > 1)
+    view.choice(
+      "Request",
+      Object.entries(meta.picks)
+        .map(([name, i]) => [`${i}`, `${told[name]} \u00b7 #${meta.requests[i]}`])
+        .filter(([i], at, all) => all.findIndex(([other]) => other === i) === at),
+      String(shownReq),
+      (value) => {
+        shownReq = Number(value);
+        frameAt = -1;
+      },
+    );
   view.toggle(
     "Whole request",
     "Show all of the request, not only what led to the first sound",
@@ -572,7 +573,11 @@ export function render({ model, el }) {
         ctx.fillText("sound in hand, s", LEFT - 8, 6);
         ctx.textAlign = "left";
         ctx.fillStyle = gaps ? colors.bad : colors.soft;
-        ctx.fillText(gaps ? `\u25B2 ${gaps} underruns` : "no underrun", LEFT + 2, 6);
+        ctx.fillText(
+          gaps ? `\u25B2 ${gaps} underrun${gaps > 1 ? "s" : ""}` : "no underrun",
+          LEFT + 2,
+          6,
+        );
         axisX(ctx, x, tall - 40, colors, { format: String, unit: "speech frame" });
       },
       { name: "Seconds of sound in hand when each frame came, with underruns" },

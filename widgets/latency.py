@@ -385,7 +385,8 @@ class LatencyView(View):
             t = np.sort(a["marks"][self.warm, k])
             t = t[np.isfinite(t)]
             ecdf.step(
-                t, np.arange(1, len(t) + 1) / max(1, len(t)), where="post", label=m,
+                np.r_[t[:1], t], np.arange(len(t) + min(1, len(t))) / max(1, len(t)), where="post",
+                label=m,
                 color=colors["speech" if m == self.final else "faint"],
                 lw=1.6 if m == self.final else 0.9,
             )  # fmt: skip
