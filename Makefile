@@ -29,8 +29,8 @@ test: $(VENV)/dev.stamp
 	@$(BIN)/python -m pytest -q
 
 lab:
-	@echo "The lab is not built yet: it lacks workbench/lab.py, the widgets and the notebooks."
-	@echo "What works today: make tour, and the commands of 'omni --help'."
+	@echo "The lab has no notebooks, sweeps and dashboard yet. What works today: in your own Jupyter,"
+	@echo "import workbench as wb (README, 'Taking it apart'); needs pip install -e '.[lab]'."
 	@exit 1
 
 chat:
