@@ -43,7 +43,7 @@ class DualTrack(Talker):
         self, track: Int[Tensor, "batch steps"], codes: Int[Tensor, "batch frames books"], bos: int
     ) -> Float[Tensor, "batch steps width"]:
         """Inputs of S + 1 steps: word s plus frame s - 1 (a start mark before the first)."""
-        start = self.words.weight[bos].expand(track.shape[0], 1, -1)
+        start = self.words(track.new_tensor(bos)).expand(track.shape[0], 1, -1)
         return self.words(track) + torch.cat((start, self.embed_frames(codes)), dim=1)
 
     @torch.inference_mode()
@@ -54,14 +54,14 @@ class DualTrack(Talker):
         """Speak words as they come, one word a frame; it can't end while words are pending."""
         how = how or Sampling()
         _, past = self(opening)
-        before, pending = self.words.weight[marks.tts_text_bos], True
+        before, pending = self.words(torch.tensor(marks.tts_text_bos)), True
         token = None
         for _ in range(most):
             if pending:
                 token = next(words, None)
                 pending = token is not None
                 token = marks.tts_text_eod if token is None else token
-            x = self.words.weight[token] + before
+            x = self.words(torch.tensor(token)) + before
             hidden, past = self(x[None, None], None, past)
             codes = self.frame(hidden[0, -1], how, not pending, generator)
             if codes is None:

@@ -116,6 +116,7 @@ class Omni(nn.Module):
         self.eye = Vision(config.eye)
         self.thinker = Thinker(config.thinker)
         self.talker = Talker(config.talker)
+        self.talker.words.spell(self.tokenizer.letters())
         self.codec = Codec(config.codec)
         self.eval()
 

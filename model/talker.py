@@ -1,10 +1,10 @@
 """The Talker: speaks one interleaved stream of words and frames (report sections 2.4 and 2.5).
 
 Letters: B batch, T time, D width, K codebooks, C codes a book, N frames.
-Each position of the stream is a word (own text table), a frame (sum of its K code embeddings) or
-a state of the Thinker (one linear map). The head predicts codebook 0 of the next frame, the end of
-speech, or the wish for the next word; MTP adds the residual codebooks. Text is given, never
-predicted.
+Each position of the stream is a word (own table and letters), a frame (sum of its K code
+embeddings) or a state of the Thinker (one linear map). The head predicts codebook 0 of the next
+frame, the end of speech, or the wish for the next word; MTP adds the residual codebooks. Text is
+given, never predicted.
 
     voice prompt | context: words, Thinker states | <bos> w w w F F w F F F w ... <eod> F F END
 """
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from model.layers.stack import Stack, StackConfig, StackPast, initialise
+from model.layers.words import Words
 from model.mtp import Mtp, MtpConfig
 from model.sampling import Sampling, pick
 
@@ -44,7 +45,7 @@ class Talker(nn.Module):
         super().__init__()
         self.config = config
         width = config.stack.width
-        self.words = nn.Embedding(config.vocab, width)
+        self.words = Words(config.vocab, width)
         self.codes = nn.Embedding(config.mtp.codes, width)  # codebook 0; MTP holds the others
         self.listen = nn.Linear(config.thinker, width)
         self.stack = Stack(config.stack)
@@ -52,7 +53,6 @@ class Talker(nn.Module):
         self.rate = nn.Linear(width, 1)  # of a word's embedding: how many frames it takes
         self.mtp = Mtp(width, config.mtp)
         initialise(self)
-        nn.init.normal_(self.words.weight, 0, 1.0)
         nn.init.normal_(self.codes.weight, 0, width**-0.5)
         nn.init.zeros_(self.rate.weight)
         nn.init.constant_(self.rate.bias, 2.5)  # about 2.6 frames a token, a typical English rate

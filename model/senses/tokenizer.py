@@ -116,6 +116,10 @@ class Tokenizer:
         known = b"".join(self._pieces[id] for id in ids if id not in self.specials)
         return known.decode("utf-8", "replace")
 
+    def letters(self) -> list[bytes]:
+        """How every id is written; markers have no letters."""
+        return [b"" if i in self.specials else piece for i, piece in enumerate(self._pieces)]
+
     def piece(self, id: int) -> bytes:
         """The bytes one id stands for (a marker: its name). A character may span several ids."""
         return self._pieces[id]

@@ -248,7 +248,7 @@ def speak_item(
     for index, _, begins, ends in said_when(text, spans, tokenizer):
         at = frame_at[(centres >= begins) & (centres < ends)]
         spoken[at[at > word_at[index]] - 1] = word_at[index]  # else it is not in the stream yet
-    share = rng.uniform(0, 0.6)
+    share = rng.uniform(0, 0.3)
     keep = ~(frame & (rng.random(length) < share))
     wrong = rng.random(frames.shape) < 0.3 * share
     heard = np.where(wrong, rng.integers(0, end, frames.shape), frames)

@@ -465,12 +465,15 @@ def talk(
     if start:
         module.speak.load_state_dict(weights(start))
 
-    def data(split: str, clean: bool) -> TalkData:
-        made = Codes(codes / f"{split}.npz")
-        spoken = SpeakData(omni, named(store, split, made), made, seed=run.seed)
-        features = Features.build(store, split, cache)
-        return TalkData(spoken, features, store.turns(split), seed=run.seed, clean=clean)
-
-    valid = data("valid", True)
+    made = Codes(codes / "train.npz")
+    spoken = SpeakData(omni, named(store, "train", made), made, seed=run.seed)
+    features = Features.build(store, "train", cache)
+    turns = [turn for turn in store.turns("train") if turn.answer_audio in made]
+    if len(turns) < 2:
+        raise ValueError("no answer of the turns has codes: write the codes of all train clips")
+    apart = turns[::50]  # held out: only the turns of `train` have spoken answers
+    learnt = [turn for i, turn in enumerate(turns) if i % 50]
+    data = TalkData(spoken, features, learnt, seed=run.seed)
+    valid = TalkData(spoken, features, apart, seed=run.seed, share=1.0, clean=True)
     held_out = [valid(-1 - i) for i in range(3)]
-    return train(module, module, data("train", False), run, recipe or Recipe(lr=4e-4), held_out)
+    return train(module, module, data, run, recipe or Recipe(lr=4e-4), held_out)
