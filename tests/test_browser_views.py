@@ -145,6 +145,7 @@ def test_a_view_is_drawn_answers_the_pointer_and_the_keys(show, views, name):
     tab.keyboard.press("Escape")
     tab.locator("summary").click()
     rows = tab.locator(".ow table tbody tr")
+    rows.first.wait_for()  # the table is made when it is opened
     assert rows.count() == min(200, len(views[name].table.rows))
     if name == "align":
         assert tab.locator(".ow table td").filter(has_text="onerror").count() == 1, "as text"

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.layers import mel
 from model.layers.mel import CODEC, HEARING, LogMel, log_mel_16k
 
 
@@ -57,3 +58,12 @@ def test_no_band_is_empty_and_silence_is_the_floor(config):
     silence = front(torch.zeros(1, 4 * config.hop))[0]
     assert torch.allclose(silence, torch.full_like(silence, -1.5))
     assert not list(front.state_dict())  # nothing of it is saved
+
+
+def test_what_is_kept_for_all_serves_those_who_want_gradients():
+    mel._hearing.cache_clear()
+    with torch.inference_mode():
+        mel.log_mel_16k(torch.zeros(1, 1600))
+    wave = torch.randn(1, 1600, requires_grad=True)
+    mel.log_mel_16k(wave).sum().backward()
+    assert wave.grad.abs().max() > 0

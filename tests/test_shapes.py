@@ -50,15 +50,14 @@ def test_flops_are_what_a_flop_counter_sees():
     config = OmniConfig.nano().thinker.stack
     stack = Stack(config).eval()
     heard = 12
-    with torch.no_grad():
+    with torch.enable_grad():  # without gradients, compiled loops do what nobody counts
         _, past = stack(torch.randn(1, heard, config.width))
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             stack(torch.randn(1, 1, config.width), positions(heard, 1), past)
     full = [block.mixer for block in stack.blocks if block.full]
     seen = 2 * active(stack) + sum(mixing(layer, heard + 1) for layer in full)
     short = sum(2 * b.mixer.conv.weight.numel() for b in stack.blocks if not b.full)
-    mixed = 2 * config.moe.chosen * config.width * config.layers  # the chosen experts' answers
-    assert counter.get_total_flops() == seen - short + mixed  # (a convolved step is no product)
+    assert counter.get_total_flops() == seen - short  # (a convolved step is no product)
 
 
 def test_mtp_runs_once_a_book():

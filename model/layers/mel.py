@@ -71,6 +71,7 @@ class LogMel(nn.Module):
 
 
 @cache
+@torch.inference_mode(False)  # kept for all callers, also those that want gradients
 def _hearing() -> LogMel:
     return LogMel(HEARING)
 
