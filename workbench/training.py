@@ -1,10 +1,10 @@
 """`omni train`: the stages of micro, in the order in which they are run.
 
     omni train codec --minutes 60     # sound <-> codes
-    omni train render --minutes 40    # codes -> sound, the codes stay as they are
-    omni train ear --minutes 40       # sounds -> phones, so that it hears before it reads
-    omni train hear --minutes 60      # sounds and text -> text
-    omni train speak --minutes 60     # text -> codes
+    omni train ear --minutes 60       # sounds -> phones and tokens: it hears before it reads
+    omni train render --minutes 60    # codes -> sound, the codes stay; the ear, if it ran, judges
+    omni train hear --minutes 120     # sounds and text -> text
+    omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
     omni train pack                   # all of them -> model/checkpoints/micro
 

@@ -54,10 +54,9 @@ def rms_norm(x: Tensor, weight: Tensor, offset: float, eps: float, gate: Tensor 
     """`x / rms(x) * (offset + weight)`, times `silu(gate)` where there is one."""
     rows = array(x).reshape(-1, x.shape[-1])
     out = np.empty_like(rows)
-    if gate is None:
-        _rms_norm(rows, array(weight), offset, eps, out)
-    else:
-        _gated(rows, array(weight), array(gate).reshape(rows.shape), eps, out)
+    _rms_norm(rows, array(weight), offset, eps, out)
+    if gate is not None:
+        _times_silu(out, array(gate).reshape(rows.shape))
     return torch.from_numpy(out).view(x.shape)
 
 
@@ -73,15 +72,11 @@ def _rms_norm(x, weight, offset, eps, out):
 
 
 @compiled
-def _gated(x, weight, gate, eps, out):
-    for n in range(x.shape[0]):
-        total = np.float32(0)
-        for i in range(x.shape[1]):
-            total += x[n, i] * x[n, i]
-        scale = np.float32(1 / math.sqrt(total / x.shape[1] + eps))
-        for i in range(x.shape[1]):
+def _times_silu(out, gate):
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
             z = gate[n, i]
-            out[n, i] = x[n, i] * scale * weight[i] * z / (np.float32(1) + math.exp(-z))
+            out[n, i] *= z / (np.float32(1) + math.exp(-z))
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
