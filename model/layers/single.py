@@ -76,7 +76,7 @@ def _times_silu(out, gate):
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
             z = gate[n, i]
-            out[n, i] *= z / (np.float32(1) + math.exp(-z))
+            out[n, i] = out[n, i] * z / (np.float32(1) + math.exp(-z))
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
