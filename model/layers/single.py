@@ -4,7 +4,8 @@ When a model writes or speaks, every layer sees one position, and of the time of
 would be the overhead of small tensor operations. The layers ask `small(x)` or `plain(x)`; what is
 here gives the same numbers (a test says how nearly) in one call instead of dozens. Nothing here has
 gradients: training takes torch's way.
-numba compiles a loop when it is first called and keeps it on disk for the next process.
+numba compiles the loops when this file is first imported (some seconds, once) and keeps them on
+disk for the next process.
 
 Letters: B batch, N rows, D width, H heads, K key size, V value size, C channels, R rotary size,
 k chosen experts, E experts, I inner width.
@@ -17,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from numba import njit
+from numba import f4, f8, i8, njit, void
 from torch import Tensor
 
 FEW = 16  # rows up to which a loop beats torch's operations
@@ -25,9 +26,14 @@ FEW = 16  # rows up to which a loop beats torch's operations
 FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and inf stay what they are
 
 
-def compiled(loop: Callable[..., None]) -> Callable[..., None]:
-    """`loop` in machine code; `unwrap`, as checkers of types may have wrapped it."""
-    return njit(cache=True, fastmath=FAST, nogil=True)(inspect.unwrap(loop))
+def compiled(*arguments) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A loop over these arguments in machine code, made now: nobody waits for it in a turn.
+    `unwrap`, as checkers of types may have wrapped the loop."""
+    make = njit(void(*arguments), cache=True, fastmath=FAST, nogil=True)
+    return lambda loop: make(inspect.unwrap(loop))
+
+
+ROW, ROWS, CUBE, STATES = f4[::1], f4[:, ::1], f4[:, :, ::1], f4[:, :, :, ::1]
 
 
 def plain(x: Tensor) -> bool:
@@ -60,7 +66,7 @@ def rms_norm(x: Tensor, weight: Tensor, offset: float, eps: float, gate: Tensor 
     return torch.from_numpy(out).view(x.shape)
 
 
-@compiled
+@compiled(ROWS, ROW, f8, f8, ROWS)
 def _rms_norm(x, weight, offset, eps, out):
     for n in range(x.shape[0]):
         total = np.float32(0)
@@ -71,7 +77,7 @@ def _rms_norm(x, weight, offset, eps, out):
             out[n, i] = x[n, i] * scale * (np.float32(offset) + weight[i])
 
 
-@compiled
+@compiled(ROWS, ROWS)
 def _times_silu(out, gate):
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -87,7 +93,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.from_numpy(out).view(x.shape)
 
 
-@compiled
+@compiled(ROWS, ROW, ROW, ROWS)
 def _rotate(x, cos, sin, out):
     half = cos.shape[0] // 2
     for h in range(x.shape[0]):
@@ -109,7 +115,7 @@ def delta_gate(x: Tensor, a: Tensor, b: Tensor, bias: Tensor, log: Tensor) -> tu
     return torch.from_numpy(decay).view(shape), torch.from_numpy(write).view(shape)
 
 
-@compiled
+@compiled(ROWS, ROWS, ROWS, ROW, ROW, ROWS, ROWS)
 def _delta_gate(x, a, b, bias, log, decay, write):
     for n in range(x.shape[0]):
         for h in range(len(bias)):
@@ -149,7 +155,7 @@ def delta_rule(
     return torch.from_numpy(y), keep, torch.from_numpy(after)
 
 
-@compiled
+@compiled(CUBE, ROWS, CUBE, CUBE, i8, f8, STATES, STATES)
 def _delta_rule(stream, taps, decay, write, key_heads, eps, states, y):
     batch, time, heads, values = y.shape
     keys = states.shape[2]
@@ -204,7 +210,7 @@ def experts(x: Tensor, chosen: Tensor, weights: Tensor, gate_up: Tensor, down: T
     return torch.from_numpy(out)
 
 
-@compiled
+@compiled(ROWS, i8[:, ::1], ROWS, CUBE, CUBE, ROWS)
 def _experts(x, chosen, weights, gate_up, down, out):
     inner = down.shape[2]
     width = x.shape[1]
