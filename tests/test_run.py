@@ -14,10 +14,11 @@ import torch
 
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Message, Text, ToolCall
-from workbench import run as runs
+from workbench import omnirun
 from workbench.edits import ban_expert, fixed_ratio
+from workbench.omnirun import open_run, pack, unpack
 from workbench.record import Recording
-from workbench.run import Inputs, Run, open_run, pack, unpack
+from workbench.run import Inputs, Run
 
 HOUSE = Path(__file__).parents[1]
 HOSTILE = "<img onerror=alert(1)></script>\u202e" + "x" * 100
@@ -209,7 +210,7 @@ def test_saving_leaves_nothing_half_written(run, tmp_path, monkeypatch):
         run.save(tmp_path / "nowhere" / "turn.omnirun")
     path = run.save(tmp_path / "turn.omnirun")
     before = path.read_bytes()
-    monkeypatch.setattr(runs.np.lib.format, "write_array", full_disk)
+    monkeypatch.setattr(omnirun.np.lib.format, "write_array", full_disk)
     with pytest.raises(OSError, match="disk full"):
         run.save(path)
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == [path.name]

@@ -18,7 +18,7 @@ _WHERE = {
     "Lab": "lab.Lab",
     "Run": "run.Run",
     "Inputs": "run.Inputs",
-    "open": "run.open_run",
+    "open": "omnirun.open_run",
     "diff": "compare.diff",
     "find": "probe.find",
     "tap": "probe.tap",

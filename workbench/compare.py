@@ -21,7 +21,8 @@ import numpy as np
 from jaxtyping import Float
 
 from workbench import metrics
-from workbench.run import STAGES, Run, pack, tables
+from workbench.omnirun import pack
+from workbench.run import STAGES, Run, tables
 
 LONGEST = 30.0  # seconds of each run that a page carries
 

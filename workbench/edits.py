@@ -41,8 +41,10 @@ from model.layers.attention import Causal
 from model.layers.moe import Router, Routing
 from model.omni import Omni
 from model.senses.prompt import Clock, plan
+from workbench.checked import Checked
+from workbench.omnirun import pack, unpack
 from workbench.probe import Changed, find, listen, swap, unchanged
-from workbench.run import STAGES, Checked, Inputs, Run, pack, unpack
+from workbench.run import STAGES, Inputs, Run
 
 
 @dataclass(frozen=True)
