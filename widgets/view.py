@@ -8,7 +8,8 @@ A view is made of three things that it computes once, when it is built: `meta` (
     view            in a notebook: the page in a sandboxed frame, the picture and the table
 
 `set_render("static")` is for notebooks that are read where scripts are stripped; "widget" for a
-live kernel. Views with the same `link` share one `Selection` when they stand on one page.
+live kernel; the environment variable WB_RENDER says it for a whole session. Views with the same
+`link` share one `Selection` when they stand on one page.
 
 Everything shown is escaped here: text of models and users arrives as JSON data and is only ever put
 into text nodes and canvases. A page asks for nothing from any network (its policy forbids it).
@@ -20,6 +21,7 @@ import base64
 import html
 import io
 import json
+import os
 import re
 import textwrap
 import unicodedata
@@ -41,7 +43,7 @@ TABLE_LIMIT = 200  # rows of the table twin
 RENDERS = ("auto", "html", "static", "widget")
 MODALITIES = ("text", "audio", "image", "video", "timestamp", "control", "speech")
 
-_render = "auto"
+_render = os.environ.get("WB_RENDER", "auto")
 
 
 def set_render(how: str) -> None:
