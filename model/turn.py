@@ -141,7 +141,7 @@ def speak(
     how: Sampling = GREEDY, generator: torch.Generator | None = None,
 ) -> Iterator[Word | Frame]:  # fmt: skip
     """Say words as they come; words pass through when they are taken, before they are heard."""
-    for sentence in _sentences(words):
+    for sentence in sentences(words):
         yield from _utter(omni, sentence, state, voice, pace, how, generator)
 
 
@@ -290,7 +290,7 @@ class _Sentences:
             full_stop = word.text.rstrip()[-1:] in (".", "?", "!") if word.text else full_stop
 
 
-def _sentences(words: Iterator[Word]) -> Iterator[Iterator[Word]]:
+def sentences(words: Iterator[Word]) -> Iterator[Iterator[Word]]:
     cut = _Sentences(words)
     while not cut.over:
         yield cut.sentence()

@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save, save_file
 
 import workbench as wb
 from model.aria import FixedRatio
+from model.dualtrack import DualTrack
 from model.omni import Omni, OmniConfig
+from model.sampling import Sampling
 from model.senses.message import Audio, Message
 from model.senses.prompt import Modality
+from model.turn import State, Voice, opening
 from workbench.edits import EDITS, Edit, edited, from_json
 from workbench.lab import Lab, load
 from workbench.run import Inputs, Run
@@ -140,6 +144,54 @@ def test_paces_and_the_talker(lab):
     assert path == tuple(sorted(path, reverse=True))
 
 
+@pytest.fixture
+def two_tracks(lab, tmp_path):
+    """Weights of a dual-track Talker of the lab's size."""
+    torch.manual_seed(3)
+    talker = DualTrack(lab.omni.config.talker)
+    talker.words.spell(lab.omni.tokenizer.letters())
+    save_file(talker.state_dict(), tmp_path / "dualtrack.safetensors")
+    return talker.eval(), tmp_path / "dualtrack.safetensors"
+
+
+def test_a_dual_track_talker_speaks_the_turn_and_is_recorded(lab, two_tracks, tmp_path):
+    talker, file = two_tracks
+    kinds = ["routing", "codes", "align", "latency", "attn:talker", "delta"]
+    run = lab.say("Yes it is. No", speech_temperature=1.0, record=kinds)
+    with lab.edit(wb.dual_track(file)):
+        alt = lab.rerun(run)
+        bare = lab.rerun(run, record=[])
+    assert np.array_equal(alt.codes, bare.codes) and np.array_equal(alt.audio, bare.audio)
+    assert alt.text == run.text and len(alt.audits) == 2
+    assert alt.audits[0].path[:4] == (True, False, True, False), "a word a frame"
+    assert len(alt.talker) == len(alt.routing.talker.experts)
+    assert lab.rerun(run).codes.tolist() == run.codes.tolist(), "our own Talker is back"
+    with lab.edit(wb.dual_track(file)):
+        start = opening(lab.omni, State(), Voice())[:, :-1]
+    first = lab.omni.tokenizer.encode("Yes it is.")
+    how, generator = Sampling(1.0), torch.Generator().manual_seed(0)
+    said = list(talker.say(start, iter(first), lab.omni.tokenizer, how, generator))
+    count = len(alt.audits[0].path) - sum(alt.audits[0].path)
+    assert torch.stack(said).tolist() == alt.codes[:count].tolist()
+    again = wb.open(alt.save(tmp_path / "two.omnirun"))
+    assert again.edits == alt.edits and len(list(again.view)) == 4
+    assert wb.diff(run, alt).changed == (repr(wb.dual_track(file)),)
+
+
+def test_what_a_dual_track_talker_lacks_is_told(lab, two_tracks):
+    def on(*file):
+        with lab.edit(wb.dual_track(*file)):
+            pass
+
+    with pytest.raises(ValueError, match="dualtrack.safetensors is missing .none are shipped"):
+        on()
+    file = two_tracks[1]
+    for broken in (b"nothing", save({"head.weight": torch.zeros(2)})):
+        file.write_bytes(broken)
+        with pytest.raises(ValueError, match="no dual-track Talker of this size"):
+            on(file)
+
+
 def prompt(lab, *edits, interval=0.3):
     inputs = Inputs((Message.of("user", SOUND),), interval=interval)
     inputs, clock = edited(inputs, edits, lab.omni)
@@ -183,7 +235,7 @@ def every_edit(run) -> list[Edit]:
         wb.router_temperature(0.5), wb.next_best([3, 4], 1), wb.zero_head(3, 0),
         wb.mean_head(run, 3, 0), wb.zero_layer(1), wb.mean_layer(run, 3),
         wb.patch(run, "thinker.stack.blocks.2", 1), wb.hearing_window(2.0), wb.pace("aria:2"),
-        wb.aria(1), wb.fixed_ratio(1, 3), wb.text_first(), wb.drop_timestamps(),
+        wb.aria(1), wb.fixed_ratio(1, 3), wb.text_first(), wb.dual_track(), wb.drop_timestamps(),
         wb.shift_timestamps(1), wb.stretch_timestamps(2), wb.scramble_timestamps(),
         wb.space_timestamps(0.5), wb.compact_places(),
     ]  # fmt: skip

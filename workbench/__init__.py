@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Any
 
 _EDITS = (
-    "aria", "ban_expert", "compact_places", "drop_timestamps", "fixed_ratio", "force_expert",
-    "from_json", "hearing_window", "mean_head", "mean_layer", "next_best", "pace", "patch",
-    "router_temperature", "scramble_timestamps", "shift_timestamps", "shuffle_experts",
+    "aria", "ban_expert", "compact_places", "drop_timestamps", "dual_track", "fixed_ratio",
+    "force_expert", "from_json", "hearing_window", "mean_head", "mean_layer", "next_best", "pace",
+    "patch", "router_temperature", "scramble_timestamps", "shift_timestamps", "shuffle_experts",
     "space_timestamps", "stretch_timestamps", "text_first", "top_k", "zero_head", "zero_layer",
 )  # fmt: skip
 _WHERE = {

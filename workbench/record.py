@@ -31,6 +31,7 @@ from model.speech.codec import RATE
 from model.turn import Chunk
 from workbench.run import STAGES, UNITS, Inputs, Meta, Run, Units
 from workbench.tapes import Size, blocks, gather, tape
+from workbench.twotracks import watching
 from workbench.watch import SECONDS, Watch
 
 BUDGET = 256.0  # MB
@@ -76,7 +77,7 @@ class Recording:
         self.clock = clock or Clock(self.effective.interval, self.effective.compact)
         self.edits, self.budget, self.about = edits, budget, about
         self.tapes = [tape(kind, omni, self.effective) for kind in record]
-        self.watch = Watch(omni)
+        self.watch = watching(omni)
         size = expected(omni, self.effective, self.clock)
         self.estimate = Estimate({t.kind: t.bytes(size) / 1e6 for t in self.tapes})
         if self.estimate.total > budget:

@@ -78,6 +78,7 @@ class Watch:
     heard: list[tuple[int, int]] = field(default_factory=list)  # in it: (key, word) of each word
     on_word: list[Callable[[Word], None]] = field(default_factory=list)
     on_frame: list[Callable[[Frame], None]] = field(default_factory=list)
+    speak = staticmethod(speak)
     _said: int = 0  # words in `stream`
     _begin: int = 0
     _entering: list[tuple[str, list[int]]] = field(default_factory=list)
@@ -139,7 +140,7 @@ class Watch:
         codes = inputs.voice_codes
         voice = Voice(inputs.voice, None if codes is None else torch.from_numpy(codes).long())
         how = Sampling(inputs.speech_temperature, inputs.top_k, inputs.top_p)
-        for item in speak(self.omni, words, self.state, voice, inputs.pace, how, generator):
+        for item in self.speak(self.omni, words, self.state, voice, inputs.pace, how, generator):
             if isinstance(item, Frame):
                 self.mark("first frame")
                 self.frames.append(item.codes)
