@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from model.layers.linear import Linear
 from model.layers.stack import Stack, StackConfig, initialise
 from model.sampling import Sampling, pick
 
@@ -31,7 +32,7 @@ class Mtp(nn.Module):
         self.tables = nn.ModuleList(nn.Embedding(config.codes, width) for _ in range(rest))
         self.enter = nn.Identity() if inner == width else nn.Linear(width, inner)
         self.stack = Stack(config.stack)
-        self.heads = nn.ModuleList(nn.Linear(inner, config.codes, bias=False) for _ in range(rest))
+        self.heads = nn.ModuleList(Linear(inner, config.codes) for _ in range(rest))
         initialise(self)
         for table in self.tables:
             nn.init.normal_(table.weight, 0, width**-0.5)

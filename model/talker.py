@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from model.layers.linear import Linear
 from model.layers.stack import Stack, StackConfig, StackPast, initialise
 from model.layers.words import Words
 from model.mtp import Mtp, MtpConfig
@@ -49,7 +50,7 @@ class Talker(nn.Module):
         self.codes = nn.Embedding(config.mtp.codes, width)  # codebook 0; MTP holds the others
         self.listen = nn.Linear(config.thinker, width)
         self.stack = Stack(config.stack)
-        self.head = nn.Linear(width, config.mtp.codes + 2, bias=False)
+        self.head = Linear(width, config.mtp.codes + 2)
         self.rate = nn.Linear(width, 1)  # of a word's embedding: how many frames it takes
         self.mtp = Mtp(width, config.mtp)
         initialise(self)

@@ -8,10 +8,10 @@ doing. Source: report sections 2.1 and 2.5 (hybrid MoE on the Qwen3.5 architectu
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from model.layers.linear import linear
 from model.layers.stack import Stack, StackConfig, StackPast, initialise
 
 TURNS = ("idle", "speaking", "backchannel", "interrupt", "done")
@@ -51,4 +51,4 @@ class Thinker(nn.Module):
         return Thought(flow.out, flow.middle), past
 
     def logits(self, hidden: Float[Tensor, "... width"]) -> Float[Tensor, "... vocab"]:
-        return F.linear(hidden, self.embed.weight)
+        return linear(hidden, self.embed.weight)

@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from model.layers import single
+from model.layers.attention import Causal
 from model.layers.deltanet import DeltaConfig, DeltaNet
-from model.layers.moe import MoeConfig, SparseMoe
+from model.layers.linear import Linear
+from model.layers.moe import MoeConfig, Router, SparseMoe
 from model.layers.norm import GatedRMSNorm, RMSNorm
-from model.layers.past import DeltaPast
+from model.layers.past import DeltaPast, KeyValues
 from model.layers.rope import Rotary, rotate
 
 CLOSE = {"atol": 2e-6, "rtol": 1e-5}
@@ -52,12 +54,47 @@ def test_norms(shape):
     assert norm(x * 0).abs().max() == 0
 
 
-def test_rotation():
-    angles = Rotary(12, 1e4, (2, 2, 2))(torch.tensor([[[7]], [[3]], [[911]]]))
-    x = torch.randn(1, 5, 1, 20)
-    strided = torch.randn(1, 1, 5, 20).transpose(1, 2)
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(40,), (1, 40), (1, 1, 40), (1, 2, 40), (5, 40)])
+def test_linear(shape, bias):
+    line = shaken(Linear(40, 24, bias))
+    x = torch.randn(shape)
+    torch.testing.assert_close(*both(lambda: line(x)), atol=1e-5, rtol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert line(x).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("time", [1, 2, 3])
+def test_rotation(time):
+    places = torch.randint(0, 911, (3, 1, time), generator=torch.Generator().manual_seed(0))
+    rotary = Rotary(12, 1e4, (2, 2, 2))
+    slow, angles = both(lambda: rotary(places))
+    torch.testing.assert_close(slow, angles, atol=1e-4, rtol=0)  # of angles up to 911
+    x = torch.randn(1, 5, time, 20)
+    strided = torch.randn(1, time, 5, 20).transpose(1, 2)
     for heads in (x, strided):
         torch.testing.assert_close(*both(lambda h=heads: rotate(h, angles)), **CLOSE)
+
+
+@pytest.mark.parametrize("new", [1, 2])
+@pytest.mark.parametrize("before", [0, 1, 30])
+def test_attention(new, before):
+    """Straight from the projections, and out of a past with room to grow."""
+    torch.manual_seed(3)
+    q = torch.randn(1, new, 4, 8).transpose(1, 2)
+    k, v = torch.randn(2, 1, before + new, 2, 8).transpose(2, 3).unbind()
+    torch.testing.assert_close(*both(lambda: Causal()(q, k, v)), **CLOSE)
+    past = KeyValues.start(k[:, :, :1], v[:, :, :1]).append(k[:, :, 1:], v[:, :, 1:])
+    torch.testing.assert_close(*both(lambda: Causal()(q, past.keys, past.values)), **CLOSE)
+
+
+def test_routes():
+    router = shaken(Router(24, MoeConfig(7, 3, 8, 0)))
+    x = torch.randn(4, 24)
+    slow, fast = both(lambda: router(x))
+    assert torch.equal(slow.experts, fast.experts)
+    torch.testing.assert_close(slow.weights, fast.weights, **CLOSE)
+    torch.testing.assert_close(slow.logits, fast.logits, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("heads", [(2, 2), (2, 4)])

@@ -12,10 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from model.layers import single
+from model.layers.linear import Linear
 from model.layers.norm import RMSNorm
 from model.layers.past import KeyValues
 from model.layers.rope import Angles, rotate
 
+FEW = 2  # queries that go through a loop
 SHORT = 256  # up to so many queries at once the scores are computed in full
 
 
@@ -30,8 +33,8 @@ class AttentionConfig:
 class Causal(nn.Module):
     """softmax(q k / sqrt(D)) v, every query seeing the past and itself.
 
-    Some queries go through plain matrices, which is faster (in training by far); one or very many
-    through the fused kernel, whose memory does not grow with T squared.
+    Some queries go through plain matrices, which is faster (in training by far); very many through
+    the fused kernel, whose memory does not grow with T squared; one or two through a loop.
     """
 
     def forward(
@@ -41,14 +44,14 @@ class Causal(nn.Module):
         v: Float[Tensor, "batch groups all dim"],
     ) -> Float[Tensor, "batch heads new dim"]:
         new, total = q.shape[2], k.shape[2]
+        if len(q) == 1 and new <= FEW and single.plain(q):
+            return single.attend(q, k, v)
         if new > SHORT:
             group = q.shape[1] // k.shape[1]
             k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
             seen = None if new == total else ~unseen(new, total, q.device)
             return F.scaled_dot_product_attention(q, k, v, seen, is_causal=seen is None)
         rows = q.reshape(*k.shape[:2], -1, q.shape[3])  # heads that share keys, one below another
-        if new == 1:  # sees everything
-            return F.scaled_dot_product_attention(rows, k, v).view_as(q)
         scores = (rows * q.shape[3] ** -0.5) @ k.mT
         ahead = unseen(new, total, q.device).repeat(rows.shape[2] // new, 1)
         scores = scores.float().masked_fill(ahead, -torch.inf)
@@ -67,10 +70,10 @@ class Attention(nn.Module):
         super().__init__()
         self.config = config
         inner = config.heads * config.head_dim
-        self.q_proj = nn.Linear(width, inner * (2 if config.gated else 1), bias=False)
-        self.k_proj = nn.Linear(width, config.kv_heads * config.head_dim, bias=False)
-        self.v_proj = nn.Linear(width, config.kv_heads * config.head_dim, bias=False)
-        self.o_proj = nn.Linear(inner, width, bias=False)
+        self.q_proj = Linear(width, inner * (2 if config.gated else 1))
+        self.k_proj = Linear(width, config.kv_heads * config.head_dim)
+        self.v_proj = Linear(width, config.kv_heads * config.head_dim)
+        self.o_proj = Linear(inner, width)
         self.q_norm = RMSNorm(config.head_dim, eps)
         self.k_norm = RMSNorm(config.head_dim, eps)
         self.core = Causal()

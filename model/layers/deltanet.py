@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from model.layers import single
+from model.layers.linear import Linear
 from model.layers.norm import GatedRMSNorm, unit
 from model.layers.past import DeltaPast
 
@@ -46,8 +47,8 @@ class DeltaGate(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.b = nn.Linear(width, heads, bias=False)
-        self.a = nn.Linear(width, heads, bias=False)
+        self.b = Linear(width, heads)
+        self.a = Linear(width, heads)
         self.dt_bias = nn.Parameter(torch.ones(heads))
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(0.01, 16).log())
 
@@ -66,13 +67,13 @@ class DeltaNet(nn.Module):
         super().__init__()
         self.config = config
         keys, values = config.key_heads * config.key_dim, config.value_heads * config.value_dim
-        self.qkv = nn.Linear(width, 2 * keys + values, bias=False)
-        self.z = nn.Linear(width, values, bias=False)
+        self.qkv = Linear(width, 2 * keys + values)
+        self.z = Linear(width, values)
         self.gate = DeltaGate(width, config.value_heads)
         self.conv = nn.Conv1d(2 * keys + values, 2 * keys + values, config.kernel, bias=False,
                               groups=2 * keys + values)  # fmt: skip
         self.norm = GatedRMSNorm(config.value_dim, eps)
-        self.out = nn.Linear(values, width, bias=False)
+        self.out = Linear(values, width)
 
     def forward(
         self, x: Float[Tensor, "batch time width"], past: DeltaPast | None = None

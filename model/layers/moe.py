@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from model.layers import single
+from model.layers.linear import Linear
 
 FEW = 4  # up to so many tokens visit their experts one by one
 
@@ -43,6 +44,8 @@ class Router(nn.Module):
         self.weight = nn.Parameter(torch.zeros(config.experts, width))
 
     def forward(self, x: Float[Tensor, "tokens width"]) -> Routing:
+        if single.small(x, FEW):
+            return Routing(*single.route(x, self.weight, self.chosen))
         logits = F.linear(x, self.weight).float()
         best, experts = logits.topk(self.chosen, dim=-1)
         return Routing(experts, best.softmax(-1).to(x.dtype), logits)
@@ -53,8 +56,8 @@ class Mlp(nn.Module):
 
     def __init__(self, width: int, inner: int):
         super().__init__()
-        self.gate_up = nn.Linear(width, 2 * inner, bias=False)
-        self.down = nn.Linear(inner, width, bias=False)
+        self.gate_up = Linear(width, 2 * inner)
+        self.down = Linear(inner, width)
 
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
         gate, up = self.gate_up(x).chunk(2, dim=-1)
@@ -102,7 +105,7 @@ class SparseMoe(nn.Module):
         self.experts = Experts(width, config)
         if config.shared:
             self.shared = Mlp(width, config.shared)
-            self.shared_gate = nn.Linear(width, 1, bias=False)
+            self.shared_gate = Linear(width, 1)
         self.config = config
 
     def forward(self, x: Float[Tensor, "batch time width"]) -> Float[Tensor, "batch time width"]:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from model.layers import single
 
+FEW = 2  # positions that go through a loop
+
 
 class Angles(NamedTuple):
     """What attention needs to turn queries and keys; the same for all layers of a stack."""
@@ -37,6 +39,8 @@ class Rotary(nn.Module):
         self.register_buffer("axis", axis, persistent=False)
 
     def forward(self, places: Int[Tensor, "3 batch time"]) -> Angles:
+        if places.shape[1] == 1 and places.shape[2] <= FEW and single.plain(self.inverse):
+            return Angles(*single.angles(places, self.axis, self.inverse))
         angle = places.float()[self.axis].permute(1, 2, 0) * self.inverse  # [B, T, R/2]
         angle = torch.cat((angle, angle), dim=-1).unsqueeze(1)
         return Angles(angle.cos(), angle.sin())
@@ -44,7 +48,7 @@ class Rotary(nn.Module):
 
 def rotate(x: Float[Tensor, "batch heads time dim"], angles: Angles) -> Tensor:
     """Turn the first R dimensions of every head by its place; the rest passes through."""
-    if x.shape[0] == x.shape[2] == 1 and single.small(x):
+    if x.shape[0] == 1 and x.shape[2] <= FEW and single.plain(x):
         return single.rotate(x, *angles)
     half = angles.cos.shape[-1] // 2
     cos, sin = angles.cos[..., :half], angles.sin[..., :half]  # the second half is the same

@@ -7,9 +7,9 @@ gradients: training takes torch's way.
 numba compiles the loops when this file is first imported (some seconds, once) and keeps them on
 disk for the next process.
 
-Letters: B batch, N rows, D width, H heads, K key size, V value size, C channels, R rotary size,
-k chosen experts, E experts, I inner width.
-Left out: matrix products of a whole layer (torch's are as fast), other devices and dtypes.
+Letters: B batch, N rows, D width, H heads, G groups of heads, T positions, K key size, V value
+size, C channels, R rotary size, k chosen experts, E experts, I inner width, O outputs.
+Left out: matrix products of many rows (torch's are faster), other devices and dtypes.
 """
 
 import inspect
@@ -39,8 +39,8 @@ ROW, ROWS, CUBE, STATES = f4[::1], f4[:, ::1], f4[:, :, ::1], f4[:, :, :, ::1]
 def plain(x: Tensor) -> bool:
     """Is this f32 on a CPU, with no gradient wanted?"""
     return (
-        x.dtype == torch.float32
-        and x.device.type == "cpu"
+        x.is_cpu
+        and x.dtype == torch.float32
         and not torch.is_grad_enabled()
         and not torch.is_autocast_enabled("cpu")
     )
@@ -54,6 +54,25 @@ def small(x: Tensor, rows: int = FEW) -> bool:
 def array(x: Tensor) -> np.ndarray:
     """The tensor's memory, for a loop to read."""
     return x.detach().contiguous().numpy()
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`weight x + bias` of rows x f32[*, D]; weight f32[O, D], bias f32[O]."""
+    rows = array(x).reshape(-1, x.shape[-1])
+    out = np.empty((len(rows), len(weight)), np.float32)
+    _linear(rows, array(weight), out)
+    y = torch.from_numpy(out).view(*x.shape[:-1], len(weight))
+    return y if bias is None else y + bias
+
+
+@compiled(ROWS, ROWS, ROWS)
+def _linear(x, weight, out):
+    for o in range(weight.shape[0]):
+        for n in range(x.shape[0]):
+            total = np.float32(0)
+            for d in range(weight.shape[1]):
+                total += weight[o, d] * x[n, d]
+            out[n, o] = total
 
 
 def rms_norm(x: Tensor, weight: Tensor, offset: float, eps: float, gate: Tensor | None = None):
@@ -86,23 +105,24 @@ def _times_silu(out, gate):
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """rope.rotate for f32[1, H, 1, D] and the angles [1, 1, 1, R] of its place."""
-    rows = array(x).reshape(x.shape[1], x.shape[3])
-    out = np.empty_like(rows)
-    _rotate(rows, array(cos).reshape(-1), array(sin).reshape(-1), out)
-    return torch.from_numpy(out).view(x.shape)
+    """rope.rotate for f32[1, H, T, D] and the angles [1, 1, T, R] of its places."""
+    heads = array(x)[0]
+    out = np.empty_like(heads)
+    _rotate(heads, array(cos)[0, 0], array(sin)[0, 0], out)
+    return torch.from_numpy(out).unsqueeze(0)
 
 
-@compiled(ROWS, ROW, ROW, ROWS)
+@compiled(CUBE, ROWS, ROWS, CUBE)
 def _rotate(x, cos, sin, out):
-    half = cos.shape[0] // 2
+    half = cos.shape[1] // 2
     for h in range(x.shape[0]):
-        for i in range(half):
-            left, right = x[h, i], x[h, half + i]
-            out[h, i] = left * cos[i] - right * sin[i]
-            out[h, half + i] = right * cos[i] + left * sin[i]
-        for i in range(2 * half, x.shape[1]):
-            out[h, i] = x[h, i]
+        for t in range(x.shape[1]):
+            for i in range(half):
+                left, right = x[h, t, i], x[h, t, half + i]
+                out[h, t, i] = left * cos[t, i] - right * sin[t, i]
+                out[h, t, half + i] = right * cos[t, i] + left * sin[t, i]
+            for i in range(2 * half, x.shape[2]):
+                out[h, t, i] = x[h, t, i]
 
 
 def delta_gate(x: Tensor, a: Tensor, b: Tensor, bias: Tensor, log: Tensor) -> tuple[Tensor, Tensor]:
@@ -214,18 +234,108 @@ def experts(x: Tensor, chosen: Tensor, weights: Tensor, gate_up: Tensor, down: T
 def _experts(x, chosen, weights, gate_up, down, out):
     inner = down.shape[2]
     width = x.shape[1]
-    hidden = np.empty(inner, np.float32)
+    hidden = np.empty(2 * inner, np.float32)
     for n in range(x.shape[0]):
         for c in range(chosen.shape[1]):
             e = chosen[n, c]
-            for i in range(inner):
-                gate, up = np.float32(0), np.float32(0)
+            for i in range(2 * inner):
+                total = np.float32(0)
                 for d in range(width):
-                    gate += gate_up[e, i, d] * x[n, d]
-                    up += gate_up[e, inner + i, d] * x[n, d]
-                hidden[i] = gate / (np.float32(1) + math.exp(-gate)) * up * weights[n, c]
+                    total += gate_up[e, i, d] * x[n, d]
+                hidden[i] = total
+            for i in range(inner):
+                gate = hidden[i]
+                hidden[i] = gate / (np.float32(1) + math.exp(-gate)) * hidden[inner + i]
+                hidden[i] *= weights[n, c]
             for d in range(width):
                 total = np.float32(0)
                 for i in range(inner):
                     total += down[e, d, i] * hidden[i]
                 out[n, d] += total
+
+
+def route(x: Tensor, weight: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The k best experts of rows x f32[N, D], their softmax, and all logits f32[N, E]."""
+    rows = array(x)
+    logits = np.empty((len(rows), len(weight)), np.float32)
+    chosen = np.empty((len(rows), k), np.int64)
+    shares = np.empty((len(rows), k), np.float32)
+    _linear(rows, array(weight), logits)
+    _best(logits, chosen, shares)
+    return torch.from_numpy(chosen), torch.from_numpy(shares), torch.from_numpy(logits)
+
+
+@compiled(ROWS, i8[:, ::1], ROWS)
+def _best(logits, chosen, shares):
+    count, k = chosen.shape
+    for n in range(count):
+        total = np.float32(0)
+        for c in range(k):
+            best = -1
+            for e in range(logits.shape[1]):
+                taken = False
+                for before in range(c):
+                    taken = taken or chosen[n, before] == e
+                if not taken and (best < 0 or logits[n, e] > logits[n, best]):
+                    best = e
+            chosen[n, c] = best
+            shares[n, c] = math.exp(logits[n, best] - logits[n, chosen[n, 0]])
+            total += shares[n, c]
+        for c in range(k):
+            shares[n, c] /= total
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k / sqrt(D)) v, causal: the last positions' q f32[1, H, N, D] over k, v
+    f32[1, G, T, D]."""
+    groups = k.shape[1]
+    asked = array(q)[0].reshape(groups, -1, *q.shape[2:])
+    out = np.empty_like(asked)
+    for group, (keys, values) in enumerate(zip(k.numpy()[0], v.numpy()[0], strict=True)):
+        keys, values = np.ascontiguousarray(keys), np.ascontiguousarray(values)  # a past's are
+        _attend(asked[group], keys, values, out[group])
+    return torch.from_numpy(out).view(q.shape)
+
+
+@compiled(CUBE, ROWS, ROWS, CUBE)
+def _attend(q, k, v, out):
+    heads, new, size = q.shape
+    shares = np.empty(k.shape[0], np.float32)
+    scale = np.float32(1 / math.sqrt(size))
+    for h in range(heads):
+        for n in range(new):
+            seen = k.shape[0] - new + n + 1
+            most = np.float32(-np.inf)
+            for t in range(seen):
+                score = np.float32(0)
+                for d in range(size):
+                    score += q[h, n, d] * k[t, d]
+                shares[t] = score * scale
+                most = max(most, shares[t])
+            total = np.float32(0)
+            for t in range(seen):
+                shares[t] = math.exp(shares[t] - most)
+                total += shares[t]
+            out[h, n] = 0
+            for t in range(seen):
+                share = shares[t] / total
+                for d in range(size):
+                    out[h, n, d] += share * v[t, d]
+
+
+def angles(places: Tensor, axis: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:
+    """cos and sin f32[1, 1, T, R] of places i64[3, 1, T]; axis i64[R / 2] of each frequency."""
+    cos = np.empty((1, 1, places.shape[2], 2 * len(axis)), np.float32)
+    sin = np.empty_like(cos)
+    _angles(array(places)[:, 0], array(axis), array(inverse), cos[0, 0], sin[0, 0])
+    return torch.from_numpy(cos), torch.from_numpy(sin)
+
+
+@compiled(i8[:, ::1], i8[::1], ROW, ROWS, ROWS)
+def _angles(places, axis, inverse, cos, sin):
+    half = axis.shape[0]
+    for t in range(places.shape[1]):
+        for i in range(half):
+            angle = np.float32(places[axis[i], t]) * inverse[i]
+            cos[t, i] = cos[t, half + i] = math.cos(angle)
+            sin[t, i] = sin[t, half + i] = math.sin(angle)
