@@ -20,12 +20,13 @@ _WHERE = {
     "Inputs": "run.Inputs",
     "open": "omnirun.open_run",
     "diff": "compare.diff",
+    "Sweep": "sweep.Sweep",
     "find": "probe.find",
     "tap": "probe.tap",
     "swap": "probe.swap",
     **{name: f"edits.{name}" for name in _EDITS},
 }
-_MODULES = ("edits", "metrics", "probe")
+_MODULES = ("controls", "edits", "metrics", "probe")
 
 
 def __getattr__(name: str) -> Any:

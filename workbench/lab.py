@@ -14,12 +14,12 @@ Left out: conversations of several turns in one Run (give the earlier ones as `m
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -32,19 +32,24 @@ from workbench.probe import Parts, near, parts
 from workbench.record import BUDGET, Recording, about
 from workbench.run import Inputs, Meta, Run
 
+if TYPE_CHECKING:
+    from workbench.sweep import Sweep
+
 
 def load(model: str | Path | Omni = "micro", seed: int = 0) -> "Lab":
     """A lab around a shipped checkpoint, a folder made by `Omni.save`, or a model at hand."""
     if isinstance(model, Omni):
         return Lab(model, "in memory", seed)
-    return Lab(Omni.load(model), Path(model).name, seed)
+    source = str(Path(model).resolve()) if Path(model).is_dir() else str(model)
+    return Lab(Omni.load(model), Path(model).name, seed, source)
 
 
 class Lab:
     """A model, a seed, and the edits that are on."""
 
-    def __init__(self, omni: Omni, name: str, seed: int = 0):
+    def __init__(self, omni: Omni, name: str, seed: int = 0, source: str = ""):
         self.omni, self.name, self.seed = omni, name, seed
+        self.source = source  # what `load` takes to load it again; "" where it is only in memory
         self.edits: tuple[Edit, ...] = ()
 
     def __repr__(self) -> str:
@@ -140,6 +145,31 @@ class Lab:
                 yield self.edits
             finally:
                 self.edits = before
+
+    def sweep(
+        self,
+        run: Run | Inputs,
+        grid: Mapping[str, Sequence[Any] | Mapping[Any, Any]],
+        metric: Any,
+        repeats: int = 1,
+        **how: Any,
+    ) -> "Sweep":
+        """The same turn at every point of a grid, several times, as one tidy table: sweep.py.
+
+        Args:
+            run: the turn, or its inputs; edits that are on now stay on at every point
+            grid: {axis: values or {name: value}}; an axis is a field of `Inputs`, or it has any
+                other name and edits as values
+            metric: a name ("seconds", "kl", ...), a function of the run or of (baseline, run), a
+                list of these, or {name: function}
+            repeats: turns a point, with the seeds that follow the run's own
+            how: record=[...], keep_words=True (the answer keeps its tokens, as in `rerun`),
+                cache=folder or None (turns that are done are kept in ~/.cache as a rule),
+                fresh=True (nothing kept is taken), budget=MB, progress=False
+        """
+        from workbench.sweep import sweep
+
+        return sweep(self, run, grid, metric, repeats, **how)
 
     def parts(self, path: str = "*") -> Parts:
         """The tree of the model with shapes; `path` may have "*" for any run of characters."""
