@@ -227,6 +227,21 @@ def picture(
 
 
 @app.command
+def dashboard(port: int = 5006, browser: bool = True, seed: int = 0, model: str = "micro") -> None:
+    """Ask the model something, change one part of it and look inside: a page on this machine.
+
+    Args:
+        port: of 127.0.0.1; 0 takes any that is free
+        browser: open the page at once
+        seed: of the turns
+        model: name or folder of a model
+    """
+    from workbench.dashboard.server import serve
+
+    serve(model, port, browser, seed)
+
+
+@app.command
 def bench(rows: Positional[tuple[str, ...]] = (), repeats: int = 5, json: bool = False) -> None:
     """Measure speed beside transformers: same shapes, same threads, same run.
 
@@ -408,7 +423,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if not error.name or error.name.split(".")[0] in ("model", "workbench", "widgets"):
             raise
-        _note(f"omni: this command needs {error.name}, which `pip install -e '.[dev]'` installs")
+        extra = "lab" if error.name == "panel" else "dev"
+        _note(
+            f"omni: this command needs {error.name}, which `pip install -e '.[{extra}]'` installs"
+        )
         return 2
     except (ValueError, OSError) as error:
         if os.environ.get("OMNI_TRACEBACK"):

@@ -1,0 +1,15 @@
+"""The dashboard: ask the model something, change one part of it, look inside, compare. A Panel app.
+
+    omni dashboard                     # http://127.0.0.1:5006; --port, --no-browser, --model
+
+    inputs.py   what may go in: examples, and uploads, checked before they are decoded
+    form.py     edits as forms, read from their own signatures
+    desk.py     one model, one turn at a time: the queue, progress, Stop
+    tab.py      what one browser tab holds: the turn it sees, the run it has pinned
+    page.py     the page of a tab; page.html and page.css are its frame and its look
+    live.py     the views, by the very files that notebooks use, sharing one selection
+    server.py   the server, on this machine alone
+
+Only page.py, live.py and server.py know Panel. Nothing is asked of any network.
+Left out: microphones (the chat has them), films, conversations of several turns.
+"""

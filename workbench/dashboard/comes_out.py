@@ -1,0 +1,95 @@
+"""The third card: what comes out. The answer as it streams, its sound, figures, files.
+
+Left out: the views (inside.py).
+"""
+
+import io
+import tempfile
+import warnings
+from pathlib import Path
+
+import panel as pn
+
+from widgets.view import escape
+from workbench.dashboard.desk import Turn
+from workbench.dashboard.look import html, line, player, put, sentence, stack
+from workbench.run import Run
+
+NOTHING = "Press Run: the answer appears here while it is made."
+HINT = "Pin this run as A, change something, and run again: what comes out is B, beside A."
+
+
+class ComesOut:
+    def __init__(self):
+        self.run: Run | None = None
+        self.said = html(f'<div class="said none">{NOTHING}</div>')
+        self.sound, self.figures = html(visible=False), html()
+        self.keep = pn.widgets.FileDownload(
+            callback=lambda: _file(self.run, ".omnirun"), filename="turn.omnirun",
+            label="Keep the run (.omnirun)",
+        )  # fmt: skip
+        self.page = pn.widgets.FileDownload(
+            callback=lambda: _file(self.run, ".html"), filename="turn.html",
+            label="Keep the views (.html)",
+        )  # fmt: skip
+        self.pin = pn.widgets.Button(name="Pin as A")
+        self.files = line(self.pin, self.keep, self.page, visible=False)
+        self.hint = html(f'<p class="soft">{HINT}</p>', visible=False)
+        self.panel = stack(self.said, self.sound, self.figures, self.files, self.hint)
+
+    def stream(self, turn: Turn) -> None:
+        """What has come so far."""
+        kind = "said" if turn.text.strip() else "said none"
+        text = escape(turn.text.strip(), 4000) or "\u2026"
+        put(self.said, f'<div class="{kind}">{text}</div>')
+        self.sound.visible = self.files.visible = self.hint.visible = False
+        put(self.figures, "")
+
+    def failed(self, turn: Turn) -> None:
+        put(self.said, sentence(turn.error))
+
+    def show(self, turn: Turn) -> None:
+        """A turn that is over."""
+        run = self.run = turn.run
+        text = escape(run.text.strip(), 4000) or "(no words)"
+        put(self.said, f'<div class="said">{text}</div>')
+        if len(run.audio):
+            put(self.sound, player(run.audio, run.meta.rate, "the answer"))
+        self.sound.visible = bool(len(run.audio))
+        put(self.figures, chips(turn))
+        self.files.visible = self.hint.visible = True
+
+
+def chips(turn: Turn) -> str:
+    """The figures of a run, in a line."""
+    run = turn.run
+    end = run.marks.get("end", 0) / 1e9
+    told = [("words", f"{len(run.words)}")]
+    if "first word" in run.marks:
+        told.append(("first word", f"{run.marks['first word'] / 1e6:.0f} ms"))
+    if "first audio" in run.marks:
+        told.append(("first sound", f"{run.marks['first audio'] / 1e6:.0f} ms"))
+    if len(run.audio):
+        told.append(("speech", f"{run.seconds:.1f} s"))
+    if end:
+        told.append(("made in", f"{end:.1f} s while recorded"))
+    told.append(("seed", str(run.inputs.seed)))
+    if turn.ask.choices:
+        told.append(("changed", ", ".join(choice.line for choice in turn.ask.choices)))
+    each = "".join(f"<span>{name} <b>{escape(value)}</b></span>" for name, value in told)
+    return f'<div class="chips">{each}</div>'
+
+
+def _file(run: Run | None, suffix: str) -> io.BytesIO:
+    """The run as a file of this kind."""
+    out = io.BytesIO()
+    if run is not None:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a page that is kept may be large
+            path = Path(folder) / f"turn{suffix}"
+            if suffix == ".html":
+                run.export(path, force=True)
+            else:
+                run.save(path)
+            out = io.BytesIO(path.read_bytes())
+    return out

@@ -1,0 +1,164 @@
+"""The page of one tab: three cards and what lies below them, and what happens between them.
+
+    page = Page(Tab(desk)); page.template()
+
+While a turn is live, the page looks at it several times a second; else it does nothing.
+Left out: the cards themselves (goes_in.py, changes.py, comes_out.py, inside.py).
+"""
+
+from dataclasses import replace
+
+import panel as pn
+
+from workbench.dashboard.changes import Changes
+from workbench.dashboard.comes_out import ComesOut
+from workbench.dashboard.desk import LIVE, Ask
+from workbench.dashboard.form import with_edits
+from workbench.dashboard.goes_in import GoesIn
+from workbench.dashboard.inside import Inside
+from workbench.dashboard.look import FOLDER, code, html, line, put, sentence, stack
+from workbench.dashboard.tab import Tab
+
+PERIOD = 150  # ms between two looks at a turn that is live
+MICRO = (
+    "micro is a tiny model, trained here on two CPU cores. It hears, thinks and speaks, and it is"
+    " often wrong"
+)
+COPY, COPIED = "Copy this turn as Python", "Copied"
+TO_CLIPBOARD = f"""
+navigator.clipboard.writeText(script.value);
+cb_obj.origin.label = "{COPIED}";
+setTimeout(() => {{ cb_obj.origin.label = "{COPY}"; }}, 1500);
+"""
+
+
+class Page:
+    def __init__(self, tab: Tab, ranges: dict[str, str]):
+        self.tab = tab
+        lab = tab.desk.lab
+        self.goes_in = GoesIn(lab.seed)
+        self.changes = Changes(ranges)
+        self.comes_out = ComesOut()
+        self.inside = Inside(tab)
+        self.go = pn.widgets.Button(name="Run", button_type="primary", css_classes=["run"])
+        self.halt = pn.widgets.Button(name="Stop", css_classes=["run"], disabled=True, width=90)
+        self.go.sizing_mode = "stretch_width"
+        self.again = pn.widgets.Checkbox(
+            name="let B say the words of A, so that each can be compared", visible=False
+        )
+        self.again.param.watch(lambda _event: self._changed(), "value")
+        self.status, self.code = html(), html()
+        self.script = pn.widgets.TextAreaInput(visible=False, max_length=100_000)
+        self.copy = pn.widgets.Button(name=COPY, css_classes=["plain"])
+        self.copy.js_on_click(args={"script": self.script}, code=TO_CLIPBOARD)
+        self.timer = None
+        self.go.on_click(lambda _event: self.run())
+        self.halt.on_click(lambda _event: tab.stop())
+        self.comes_out.pin.on_click(lambda _event: self.pin())
+        self.inside.unpin.on_click(lambda _event: self.unpin())
+        self.goes_in.changed = self.changes.changed = self._changed
+        self._changed()
+
+    def template(self) -> pn.template.Template:
+        lab = self.tab.desk.lab
+        millions = f"{lab.about.parameters / 1e6:.1f} million parameters"
+        about = MICRO if lab.name == "micro" else f"The model is {lab.name}"
+        page = pn.template.Template((FOLDER / "page.html").read_text())
+        page.add_variable("frame_css", (FOLDER / "frame.css").read_text())
+        page.add_variable("about", f"{about}: {millions}.")
+        for name, panel in (
+            ("goes_in", self.goes_in.panel),
+            ("changes", stack(
+                self.changes.panel, self.code, self.again,
+                line(self.go, self.halt, flex_wrap="nowrap"), self.status, self.copy, self.script,
+            )),
+            ("comes_out", self.comes_out.panel),
+            ("inside", self.inside.panel),
+        ):  # fmt: skip
+            page.add_panel(name, panel)
+        return page
+
+    # --- what is asked for ------------------------------------------------------------------------
+
+    def ask(self) -> Ask:
+        ask = self.goes_in.ask()
+        if self.again.visible and self.again.value:
+            words = tuple(self.tab.pinned.run.words.tolist())
+            ask = replace(ask, turn={**ask.turn, "words": words, "most": max(1, len(words))})
+        return replace(ask, choices=self.changes.choices())
+
+    def run(self) -> None:
+        try:
+            self.tab.run(self.ask())
+        except ValueError as error:
+            put(self.status, sentence(error))
+            return
+        self.go.disabled, self.halt.disabled = True, False
+        self.look()
+        if pn.state.curdoc:
+            self.timer = pn.state.add_periodic_callback(self.look, PERIOD)
+
+    def _changed(self) -> None:
+        """Say what a click on Run would do, as Python and in megabytes."""
+        try:
+            ask = self.ask()
+            self.script.value = ask.code(self.tab.desk.lab.name)
+            put(self.code, code(with_edits(ask.choices)) if ask.choices else "")
+            self.code.visible = bool(ask.choices)
+            if not self.tab.busy:
+                put(self.status, f'<p class="soft">{self._size(ask)}</p>')
+        except ValueError as error:
+            if not self.tab.busy:
+                put(self.status, sentence(error))
+
+    def _size(self, ask: Ask) -> str:
+        if not ask.record:
+            return "Nothing is recorded besides text and sound."
+        estimate = self.tab.desk.estimate(ask)
+        if estimate is None:
+            return "Another turn is being run; yours will wait for it."
+        return f'<span title="{estimate}">It will record up to {estimate.total:.2g} MB.</span>'
+
+    # --- what comes of it -------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Show how far the turn of this tab is."""
+        turn = self.tab.turn
+        state, before = turn.state, self.tab.desk.place(turn)  # as they are now
+        told = {
+            "waiting": f"Waiting: {before} turn{'s' * (before != 1)} before yours.",
+            "running": f"Running for {turn.seconds:.1f} s: {turn.words} words,"
+            f" {turn.speech:.1f} s of speech.",
+            "drawing": "Drawing the views.",
+            "stopped": f"Stopped after {turn.seconds:.1f} s.",
+            "done": f"Done in {turn.seconds:.1f} s.",
+            "failed": "",
+        }[state]
+        still = "" if state in LIVE else " still"
+        put(self.status, f'<div class="going{still}"><i></i></div>'
+            f'<p class="soft" role="status">{told}</p>')  # fmt: skip
+        if state in LIVE:
+            self.comes_out.stream(turn)
+            return
+        if self.timer is not None:
+            self.timer.stop()
+            self.timer = None
+        self.go.disabled, self.halt.disabled = False, True
+        if state == "failed":
+            self.comes_out.failed(turn)
+        if self.tab.look():
+            self.comes_out.show(turn)
+            self.inside.show()
+
+    def pin(self) -> None:
+        self.tab.pin()
+        self._pinned()
+
+    def unpin(self) -> None:
+        self.tab.unpin()
+        self._pinned()
+
+    def _pinned(self) -> None:
+        self.again.visible = self.tab.pinned is not None
+        self.inside.show()
+        self._changed()
