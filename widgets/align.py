@@ -14,7 +14,8 @@ ARIA's law: for every prefix of an item (a sentence, where `units` tell sentence
 M / N, the ratio of the whole item; it is checked in integers, `n_s * N <= n_t * M`. Times that come
 from attention or a recogniser are estimates: `method` says which, `confidence` how sure.
 
-Left out: two runs in one lane (stack two views with the same `link`), editing of span borders.
+With `beside`, the view of a second run B of the same text or another, B's lanes lie underneath on
+the same time axis. Left out: using spans that were corrected by hand (the page exports them).
 """
 
 from typing import Any
@@ -69,6 +70,7 @@ class AlignView(View):
         method: str = "emission",
         title: str = "Text and speech",
         link: str = "",
+        beside: "AlignView | None" = None,
     ):
         if frame_s <= 0:
             raise ValueError(f"frame_s is {frame_s}, expected the seconds of one speech frame")
@@ -168,7 +170,7 @@ class AlignView(View):
                 )
         sound = None
         if audio is not None:
-            sound, arrays_sound, note = _sound(audio, sr)
+            sound, arrays_sound, note = sound_of(audio, sr)
             arrays |= arrays_sound
             notes += [note] if note else []
         table = Table(
@@ -195,6 +197,7 @@ class AlignView(View):
             arrays=arrays,
             table=table,
             link=link,
+            beside=beside,
             data={
                 "units": {
                     **{name: np.asarray(units[name]) for name in _names(units)},
@@ -224,22 +227,71 @@ class AlignView(View):
         }
 
     def figure(self, colors):
-        from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.figure import Figure
 
-        a, meta = self.arrays, self.meta
-        figure = Figure(figsize=(9.6, 6.8))
-        sides = {"left": 0.085, "right": 0.985}
-        grid = figure.add_gridspec(
-            4, 1, height_ratios=(0.8, 1, 1.3, 1), hspace=0.25, top=0.9, bottom=0.44, **sides
+        sides = [self] if self.beside is None else [self, self.beside]
+        head, lane = (0.7, 3.15) if self.beside is None else (1.0, 3.1)  # inches
+        figure = Figure(figsize=(9.6, head + (lane + 0.75) * len(sides) + 2.2))
+        tall = figure.get_figheight()
+        seconds = max(one.meta["seconds"] for one in sides) or 1
+        for k, one in enumerate(sides):
+            top = 1 - (head + k * (lane + 0.75)) / tall
+            low = top - lane / tall
+            place = {"left": 0.085, "right": 0.985, "top": top, "bottom": low}
+            one._lanes(figure, place, colors, seconds, "AB"[k] if self.beside else "")
+        below = figure.add_gridspec(
+            1, 2, wspace=0.2, top=2.15 / tall, bottom=0.5 / tall, left=0.085, right=0.985
         )
-        below = figure.add_gridspec(1, 2, wspace=0.2, top=0.33, bottom=0.075, **sides)
+        lattice = figure.add_subplot(below[0])
+        for item in self.meta["items"]:
+            x, y = (item["n0"], item["n0"] + item["n"]), (item["m0"], item["m0"] + item["m"])
+            lattice.fill_between(x, y, [0, 0], color=colors["raise"])
+            lattice.plot(x, y, color=colors["ink"], lw=0.8, ls=(0, (4, 3)))
+        for one, color, name in zip(sides, ("speech", "image"), "AB", strict=False):
+            law = one.data["law"]
+            taken, out = law["taken"], law["out"]
+            told = {"label": name} if self.beside else {}
+            lattice.plot(np.r_[0, taken], np.r_[0, out], color=colors[color], lw=1.3, **told)
+            broken = law["broken"]
+            lattice.plot(taken[broken], out[broken], "x", color=colors["bad"], ms=4)
+        lattice.text(
+            0.97, 0.08, "admissible", transform=lattice.transAxes, ha="right", color=colors["soft"]
+        )
+        lattice.set(xlabel="text tokens taken", ylabel="frames spoken", title="Path of the answer")
+        ahead = figure.add_subplot(below[1])
+        leads = [one.lead[np.isfinite(one.lead)] for one in sides]
+        every, frame_s = np.concatenate(leads), self.meta["frame_s"]
+        if len(every):
+            step = frame_s * max(1, np.ceil(np.ptp(every) / frame_s / 40))
+            bins = np.arange(round(every.min() / step) - 0.5, every.max() / step + 1.5) * step
+            ahead.hist(leads[0], bins=bins, color=colors["text"], rwidth=0.9)
+            for lead in leads[1:]:
+                ahead.hist(lead, bins=bins, color=colors["image"], histtype="step", lw=1.3)
+        spoken = [
+            f"{len(one.unspoken) - one.meta['unspoken']} of {len(one.unspoken)}" for one in sides
+        ]
+        free = " and ".join(str(one.meta["free"]) for one in sides)
+        ahead.set(
+            xlabel="text ahead of its sound (s)", ylabel="tokens",
+            title=f"{' and '.join(spoken)} tokens spoken, {free} frames speak none",
+        )  # fmt: skip
+        if self.beside:
+            lattice.legend(frameon=False, fontsize=7)
+        return figure
+
+    def _lanes(self, figure, place, colors, seconds: float, name: str) -> None:
+        """Wave, mel, words and ratio of one run."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        a, meta = self.arrays, self.meta
+        grid = figure.add_gridspec(4, 1, height_ratios=(0.8, 1, 1.3, 1), hspace=0.25, **place)
         lanes = [figure.add_subplot(grid[0])]
         lanes += [figure.add_subplot(grid[i], sharex=lanes[0]) for i in (1, 2, 3)]
         wave, mel, words, ratio = lanes
-        seconds = meta["seconds"] or 1
+        if name:
+            wave.set_title(f"{name}: {len(meta['tokens'])} tokens, {meta['frames']} frames", size=8)
         if "peaks" in a:
-            x = np.linspace(0, seconds, len(a["peaks"]))
+            x = np.linspace(0, meta["seconds"], len(a["peaks"]))
             wave.fill_between(x, *(a["peaks"].T / 127.0), color=colors["soft"], lw=0.2)
         wave.set(ylim=(-1, 1), yticks=[], xlim=(0, seconds))
         wave.set_ylabel("wave", rotation=0, ha="right", va="center")
@@ -273,7 +325,7 @@ class AlignView(View):
             a["at"][~heard], np.full((~heard).sum(), 0.95), "x", color=colors["bad"], ms=5, mew=1.4
         )
         words.set(ylim=(0, 1.8), yticks=(0.4, 1.5), yticklabels=("heard", "emitted"))
-        taken, out = self.data["law"]["taken"], self.data["law"]["out"]
+        out = self.data["law"]["out"]
         speech, items = a["kind"] == SPEECH, meta["items"]
         dashed = {"color": colors["ink"], "lw": 0.8, "ls": (0, (4, 3))}
         bound = max([i["m"] / max(1, i["n"]) for i in items], default=1)
@@ -289,32 +341,6 @@ class AlignView(View):
         ratio.set_ylabel("frames\n/ token", rotation=0, ha="right", va="center")
         for lane in lanes[:-1]:
             lane.tick_params(labelbottom=False)
-
-        lattice = figure.add_subplot(below[0])
-        n = len(meta["tokens"])
-        for i in items:
-            x, y = (i["n0"], i["n0"] + i["n"]), (i["m0"], i["m0"] + i["m"])
-            lattice.fill_between(x, y, [0, 0], color=colors["raise"])
-            lattice.plot(x, y, **dashed)
-        lattice.plot(np.r_[0, taken], np.r_[0, out], color=colors["speech"], lw=1.3)
-        lattice.plot(
-            taken[a["broken"]], out[a["broken"]], "x", color=colors["bad"], ms=4, label="law broken"
-        )
-        lattice.text(
-            0.97, 0.08, "admissible", transform=lattice.transAxes, ha="right", color=colors["soft"]
-        )
-        lattice.set(xlabel="text tokens taken", ylabel="frames spoken", title="Path of the answer")
-        ahead = figure.add_subplot(below[1])
-        if np.isfinite(self.lead).any():
-            lead = self.lead[np.isfinite(self.lead)]
-            step = meta["frame_s"] * max(1, np.ceil(np.ptp(lead) / meta["frame_s"] / 40))
-            bins = np.arange(round(lead.min() / step) - 0.5, lead.max() / step + 1.5) * step
-            ahead.hist(lead, bins=bins, color=colors["text"], rwidth=0.9)
-        ahead.set(
-            xlabel="text ahead of its sound (s)", ylabel="tokens",
-            title=f"{n - meta['unspoken']} of {n} tokens spoken, {meta['free']} frames speak none",
-        )  # fmt: skip
-        return figure
 
 
 def peaks_of(audio: np.ndarray, sr: int) -> np.ndarray:
@@ -335,7 +361,7 @@ def mulaw(audio: np.ndarray) -> np.ndarray:
     return np.round((y + 1) * 127.5).astype(np.uint8)
 
 
-def _sound(audio: np.ndarray, sr: int):
+def sound_of(audio: np.ndarray, sr: int):
     """The best form of the sound that fits into a page, or none and a note."""
     if not len(audio):
         return None, {}, ""

@@ -1,6 +1,7 @@
 // Attention in seconds (data: attention.py): which heads look at timestamps or at the right moment,
 // and for one head the mass of every query over time, pins of timestamps above, shares beside it.
-// A linear layer has no map; it shows what its tokens keep and write.
+// A linear layer has no map; it shows what its tokens keep and write. A second run B has its map of
+// the same head underneath, on the same axis of seconds.
 import {
   SMALL,
   axisX,
@@ -35,20 +36,17 @@ export function rankHeads(values, descending) {
 
 export function render({ model, el }) {
   const view = stage({ model, el });
-  const { meta, data, body, panel, pointer, select, selection } = view;
-  const { bins, rows, seconds } = meta;
+  const { meta, data, other, body, panel, pointer, select, selection } = view;
+  const seconds = Math.max(meta.seconds, other?.meta.seconds ?? 0);
   const H = meta.heads.length;
   const M = data.ts_value.length;
-  const G = meta.groups.length;
-  const SINK = G - 1;
   const LEFT = 92;
   let rankBy = "stamp";
   let noSinks = false;
-  let hoverRow = -1;
-  let span = null; // rows picked by dragging
-  let dragging = -1;
 
-  const values = () => (rankBy === "miss" ? data.miss : noSinks ? data.stamp_free : data.stamp);
+  const valuesOf = ({ data }) =>
+    rankBy === "miss" ? data.miss : noSinks ? data.stamp_free : data.stamp;
+  const values = () => valuesOf(view);
   const best = rankHeads(data.stamp, true)[0] ?? 0;
   let current = { layer: meta.layers[Math.floor(best / H)], head: best % H };
   const follow = () => {
@@ -60,25 +58,34 @@ export function render({ model, el }) {
     else if (meta.linear.includes(layer)) current = { layer, head: 0 };
   };
   const isLinear = () => meta.linear.includes(current.layer);
-  const a = () => meta.layers.indexOf(current.layer);
-  const index = () => a() * H + current.head;
-  const rowBase = (width) => index() * rows * width;
-  const sinkShare = (r) => share(data.shares[rowBase(G) + r * G + SINK]);
-  const scaleOf = (r) => (noSinks ? 1 / Math.max(1e-6, 1 - sinkShare(r)) : 1);
-  const cell = (r, c) => share(data.mass[rowBase(bins) + r * bins + c]) * scaleOf(r);
-  const pin = (r, m) => share(data.pins[rowBase(M) + r * M + m]) * scaleOf(r);
-  const pickedRows = () =>
-    span ??
-    (hoverRow >= 0
-      ? [hoverRow, hoverRow + 1]
-      : chosenRow() >= 0
-        ? [chosenRow(), chosenRow() + 1]
-        : [0, rows]);
-  const rowOf = new Map([...data.position].map((p, r) => [p, r]));
-  const chosenRow = () =>
-    selection()
-      .tokens.map((p) => rowOf.get(p))
-      .find((r) => r !== undefined) ?? -1;
+  const index = () => meta.layers.indexOf(current.layer) * H + current.head;
+  // one run: the current head's map and what is picked of it
+  const side = ({ meta, data }, name) => {
+    const { bins, rows } = meta;
+    const G = meta.groups.length;
+    const M = data.ts_value.length;
+    const base = (width) => index() * rows * width;
+    const rowOf = new Map([...data.position].map((p, r) => [p, r]));
+    const one = { name, meta, data, G, M, SINK: G - 1, hover: -1, span: null, dragging: -1 };
+    one.share = (r, c) => share(data.shares[base(G) + r * G + c]);
+    one.scale = (r) => (noSinks ? 1 / Math.max(1e-6, 1 - one.share(r, one.SINK)) : 1);
+    one.cell = (r, c) => share(data.mass[base(bins) + r * bins + c]) * one.scale(r);
+    one.pin = (r, m) => share(data.pins[base(M) + r * M + m]) * one.scale(r);
+    one.peak = (r) => data.peak[base(1) + r]; // seconds, below 0: none
+    one.chosen = () =>
+      name === "B"
+        ? -1
+        : (selection()
+            .tokens.map((p) => rowOf.get(p))
+            .find((r) => r !== undefined) ?? -1);
+    one.picked = () => {
+      const r = one.hover >= 0 ? one.hover : one.chosen();
+      return one.span ?? (r >= 0 ? [r, r + 1] : [0, rows]);
+    };
+    return one;
+  };
+  const first = side(view, other ? "A" : "");
+  const sides = other ? [first, side(other, "B")] : [first];
   const nameOf = (i) => `layer ${meta.layers[Math.floor(i / H)]}, head ${meta.heads[i % H]}`;
   const chooseHead = (layer, head) => {
     select({ layer, head: meta.linear.includes(layer) ? null : meta.heads[head] });
@@ -89,9 +96,9 @@ export function render({ model, el }) {
     );
   };
   const chooseRow = (r) => {
-    span = null;
-    select({ tokens: [data.position[clamp(r, 0, rows - 1)]] });
-    view.say(`query ${meta.queries[clamp(r, 0, rows - 1)]}`);
+    first.span = null;
+    select({ tokens: [data.position[clamp(r, 0, meta.rows - 1)]] });
+    view.say(`query ${meta.queries[clamp(r, 0, meta.rows - 1)]}`);
   };
 
   if (meta.sinks.length)
@@ -205,6 +212,7 @@ export function render({ model, el }) {
     ];
     if (Number.isFinite(data.miss[i]))
       lines.push(["off", `${data.miss[i].toFixed(2)} s from the reference time (median)`]);
+    if (other) lines.push(["B", `${percent(other.data.stamp[i])} on ${other.meta.ranked}`]);
     return lines;
   };
   pointer(grid, {
@@ -237,10 +245,14 @@ export function render({ model, el }) {
       rankTitle.textContent =
         rankBy === "miss"
           ? "Clock heads: seconds between the most attended moment and the reference"
-          : `${M ? "Clock heads" : "Heads"}: share of attention on ${meta.ranked}${noSinks ? ", without sinks" : ""}`;
+          : `${M ? "Clock heads" : "Heads"}: share of attention on ${meta.ranked}${noSinks ? ", without sinks" : ""}${other ? "; outlined, after \u2192: B" : ""}`;
       const order = ranked();
-      const most = Math.max(1e-6, ...order.map((i) => values()[i]));
-      const x = linear(0, most, 116, w - 64);
+      const theirs = other && valuesOf(other);
+      const most = Math.max(
+        1e-6,
+        ...order.flatMap((i) => [values()[i], theirs?.[i] || 0]),
+      );
+      const x = linear(0, most, 116, w - (other ? 104 : 64));
       order.forEach((i, k) => {
         const y = 10 + k * 20;
         const own = !isLinear() && i === index();
@@ -251,11 +263,16 @@ export function render({ model, el }) {
         ctx.fillStyle = rankBy === "miss" ? colors.control : colors[meta.rank_color];
         ctx.fillRect(116, y - 6, Math.max(1.5, x(values()[i]) - 116), 12);
         ctx.fillStyle = colors.ink;
-        ctx.fillText(
-          rankBy === "miss" ? `${values()[i].toFixed(2)} s` : percent(values()[i]),
-          x(values()[i]) + 6,
-          y,
-        );
+        const told = (v) => (rankBy === "miss" ? `${v.toFixed(2)} s` : percent(v));
+        if (theirs && Number.isFinite(theirs[i])) {
+          ctx.strokeStyle = colors.ink;
+          ctx.lineWidth = 1.5;
+          ctx.strokeRect(116, y - 6, Math.max(1.5, x(theirs[i]) - 116), 12);
+          const end = Math.max(x(values()[i]), x(theirs[i]));
+          ctx.fillText(`${told(values()[i])} \u2192 ${told(theirs[i])}`, end + 6, y);
+          return;
+        }
+        ctx.fillText(told(values()[i]), x(values()[i]) + 6, y);
       });
     },
     { name: "Ranking of heads; all are in the data table" },
@@ -273,304 +290,326 @@ export function render({ model, el }) {
 
   // one head: queries by seconds
   const title = h("h4", { style: "margin-top:16px" });
-  const mapHost = h("div");
-  body.append(title, mapHost);
-  const WAVE = data.peaks ? 34 : 0;
-  const PINS = M ? 34 : 6;
-  const rowTall = clamp(Math.floor(380 / rows), 1, 15);
+  body.append(title);
   const SIDE = (w) => (w < 560 ? 74 : 132);
-  const frame = (w) => ({
-    x: linear(0, seconds, LEFT, w - SIDE(w) - 18),
-    y0: WAVE + PINS,
-    side: w - SIDE(w),
-    y1: WAVE + PINS + rows * rowTall,
-  });
-  let cached = { key: "", picture: null, most: 1 };
-  const map = panel(
-    mapHost,
-    () => (isLinear() ? linearHeight() : WAVE + PINS + rows * rowTall + 92),
-    (ctx, w, tall, colors) => {
-      if (isLinear()) {
-        drawLinear(ctx, w, tall, colors);
-        return;
-      }
-      const { x, y0, side, y1 } = frame(w);
-      title.textContent = `Layer ${current.layer}, head ${meta.heads[current.head]}: where each query looks, in seconds${noSinks ? " (sinks hidden)" : ""}`;
-      const key = [index(), noSinks, colors.seq0].join();
-      if (cached.key !== key) {
-        const all = new Float32Array(rows * bins);
+  const mapOf = (one) => {
+    const { meta, data, name, G, M, SINK, share: shareOf, cell, pin } = one;
+    const { bins, rows } = meta;
+    const mapHost = h("div");
+    if (name) body.append(h("div", { class: "ow-run" }, h("b", {}, name), meta.told ?? ""));
+    body.append(mapHost);
+    const WAVE = data.peaks ? 34 : 0;
+    const PINS = M ? 34 : 6;
+    const rowTall = clamp(Math.floor(380 / rows), 1, 15);
+    const frame = (w) => ({
+      x: linear(0, seconds, LEFT, w - SIDE(w) - 18),
+      y0: WAVE + PINS,
+      side: w - SIDE(w),
+      y1: WAVE + PINS + rows * rowTall,
+    });
+    let cached = { key: "", picture: null, most: 1 };
+    const map = panel(
+      mapHost,
+      () => (isLinear() ? linearHeight() : WAVE + PINS + rows * rowTall + 92),
+      (ctx, w, tall, colors) => {
+        if (isLinear()) {
+          drawLinear(ctx, w, tall, colors);
+          return;
+        }
+        const { x, y0, side, y1 } = frame(w);
+        title.textContent = `Layer ${current.layer}, head ${meta.heads[current.head]}: where each query looks, in seconds${noSinks ? " (sinks hidden)" : ""}`;
+        const key = [index(), noSinks, colors.seq0].join();
+        const until = x(meta.seconds); // B may last longer, or A
+        if (cached.key !== key) {
+          const all = new Float32Array(rows * bins);
+          for (let r = 0; r < rows; r++)
+            for (let c = 0; c < bins; c++) all[r * bins + c] = Math.sqrt(cell(r, c));
+          const ordered = Float32Array.from(all).sort();
+          const most = ordered[Math.floor(ordered.length * 0.998)] || ordered.at(-1) || 1;
+          cached = {
+            key,
+            most,
+            picture: raster(
+              rows,
+              bins,
+              (r, c) => Math.round(255 * clamp(all[r * bins + c] / most, 0, 1)),
+              ramp([colors.seq0, colors.seq1, colors.seq2]),
+            ),
+          };
+        }
+        if (data.peaks) {
+          const count = data.peaks.shape[0];
+          ctx.fillStyle = colors.faint;
+          const wide = x(meta.heard) - x.range[0];
+          for (let px = x.range[0]; px < x.range[0] + wide; px++) {
+            const from = Math.floor(((px - x.range[0]) / wide) * count);
+            const to = Math.max(from + 1, Math.floor(((px + 1 - x.range[0]) / wide) * count));
+            let most = 0;
+            for (let k = from; k < Math.min(to, count); k++)
+              most = Math.max(most, data.peaks[2 * k + 1], -data.peaks[2 * k]);
+            ctx.fillRect(
+              px,
+              WAVE / 2 - (most / 127) * (WAVE / 2 - 2),
+              1,
+              Math.max(1, (most / 127) * (WAVE - 4)),
+            );
+          }
+        }
+        // pins: how high is how much of the picked queries' attention lies on that timestamp
+        const [from, to] = one.picked();
+        let heaviest = 1e-6;
+        const weights = Array.from({ length: M }, (_, m) => {
+          let sum = 0;
+          for (let r = from; r < to; r++) sum += pin(r, m) / (to - from);
+          heaviest = Math.max(heaviest, sum);
+          return sum;
+        });
+        for (let m = 0; m < M; m++) {
+          const px = x(data.ts_value[m]);
+          const tip = WAVE + PINS - 3;
+          const high = 3 + 20 * (weights[m] / heaviest);
+          ctx.fillStyle = colors.timestamp;
+          const wide = clamp((x.range[1] - x.range[0]) / M - 1, 1, 3);
+          ctx.fillRect(px - wide / 2, tip - high, wide, high);
+        }
+        if (M) {
+          ctx.fillStyle = colors.timestamp;
+          ctx.textAlign = "right";
+          ctx.fillText("timestamps", LEFT - 8, WAVE + PINS - 9);
+          ctx.textAlign = "left";
+          ctx.fillText(`\u2264 ${percent(heaviest)} a pin`, side, WAVE + 6);
+        }
+        ctx.imageSmoothingEnabled = false;
+        ctx.drawImage(cached.picture, x.range[0], y0, until - x.range[0], y1 - y0);
+        for (let m = 0; m < M && M <= 60; m++) {
+          ctx.fillStyle = colors.timestamp;
+          ctx.globalAlpha = 0.35;
+          ctx.fillRect(x(data.ts_value[m]) - 0.5, y0, 1, y1 - y0);
+          ctx.globalAlpha = 1;
+        }
+        // the time a query is about, where it is known
+        ctx.fillStyle = colors.speech;
         for (let r = 0; r < rows; r++)
-          for (let c = 0; c < bins; c++) all[r * bins + c] = Math.sqrt(cell(r, c));
-        const ordered = Float32Array.from(all).sort();
-        const most = ordered[Math.floor(ordered.length * 0.998)] || ordered.at(-1) || 1;
-        cached = {
-          key,
-          most,
-          picture: raster(
-            rows,
-            bins,
-            (r, c) => Math.round(255 * clamp(all[r * bins + c] / most, 0, 1)),
-            ramp([colors.seq0, colors.seq1, colors.seq2]),
-          ),
-        };
-      }
-      if (data.peaks) {
-        const count = data.peaks.shape[0];
-        ctx.fillStyle = colors.faint;
-        for (let px = x.range[0]; px < x.range[1]; px++) {
-          const from = Math.floor(((px - x.range[0]) / (x.range[1] - x.range[0])) * count);
-          const to = Math.max(
-            from + 1,
-            Math.floor(((px + 1 - x.range[0]) / (x.range[1] - x.range[0])) * count),
-          );
-          let most = 0;
-          for (let k = from; k < Math.min(to, count); k++)
-            most = Math.max(most, data.peaks[2 * k + 1], -data.peaks[2 * k]);
-          ctx.fillRect(
-            px,
-            WAVE / 2 - (most / 127) * (WAVE / 2 - 2),
-            1,
-            Math.max(1, (most / 127) * (WAVE - 4)),
-          );
+          if (Number.isFinite(data.ref[r])) {
+            ctx.beginPath();
+            ctx.arc(
+              x(data.ref[r]),
+              y0 + (r + 0.5) * rowTall,
+              clamp(rowTall / 4, 1, 2.5),
+              0,
+              2 * Math.PI,
+            );
+            ctx.fill();
+          }
+        // the moment that the picked queries look at most, through the sound and the map
+        if (to - from < rows) {
+          ctx.strokeStyle = colors.ink;
+          ctx.lineWidth = 1;
+          ctx.setLineDash([2, 2]);
+          for (let r = from; r < Math.min(to, from + 20); r++) {
+            if (one.peak(r) < 0) continue;
+            const px = Math.round(x(one.peak(r))) + 0.5;
+            line(ctx, px, 0, px, y0 + (r + 0.5) * rowTall);
+          }
+          ctx.setLineDash([]);
         }
-      }
-      // pins: how high is how much of the picked queries' attention lies on that timestamp
-      const [from, to] = pickedRows();
-      let heaviest = 1e-6;
-      const weights = Array.from({ length: M }, (_, m) => {
-        let sum = 0;
-        for (let r = from; r < to; r++) sum += pin(r, m) / (to - from);
-        heaviest = Math.max(heaviest, sum);
-        return sum;
-      });
-      for (let m = 0; m < M; m++) {
-        const px = x(data.ts_value[m]);
-        const tip = WAVE + PINS - 3;
-        const high = 3 + 20 * (weights[m] / heaviest);
-        ctx.fillStyle = colors.timestamp;
-        const wide = clamp((x.range[1] - x.range[0]) / M - 1, 1, 3);
-        ctx.fillRect(px - wide / 2, tip - high, wide, high);
-      }
-      if (M) {
-        ctx.fillStyle = colors.timestamp;
+        // query labels
+        const every = Math.ceil(12 / rowTall);
         ctx.textAlign = "right";
-        ctx.fillText("timestamps", LEFT - 8, WAVE + PINS - 9);
+        ctx.font = SMALL;
+        for (let r = 0; r < rows; r += every) {
+          const own = r >= from && r < to && to - from < rows;
+          ctx.fillStyle = own ? colors.ink : colors.soft;
+          ctx.fillText(tokenLabel(meta.queries[r], 12), LEFT - 8, y0 + (r + 0.5) * rowTall);
+        }
         ctx.textAlign = "left";
-        ctx.fillText(`\u2264 ${percent(heaviest)} a pin`, side, WAVE + 6);
-      }
-      ctx.imageSmoothingEnabled = false;
-      ctx.drawImage(cached.picture, x.range[0], y0, x.range[1] - x.range[0], y1 - y0);
-      for (let m = 0; m < M && M <= 60; m++) {
-        ctx.fillStyle = colors.timestamp;
-        ctx.globalAlpha = 0.35;
-        ctx.fillRect(x(data.ts_value[m]) - 0.5, y0, 1, y1 - y0);
-        ctx.globalAlpha = 1;
-      }
-      // the time a query is about, where it is known
-      ctx.fillStyle = colors.speech;
-      for (let r = 0; r < rows; r++)
-        if (Number.isFinite(data.ref[r])) {
-          ctx.beginPath();
-          ctx.arc(
-            x(data.ref[r]),
-            y0 + (r + 0.5) * rowTall,
-            clamp(rowTall / 4, 1, 2.5),
-            0,
-            2 * Math.PI,
+        // shares of kinds of tokens, a stacked bar a query
+        const wide = SIDE(w) - 2;
+        for (let r = 0; r < rows; r++) {
+          let low = 0;
+          const total = noSinks ? 1 - shareOf(r, SINK) : 1;
+          for (let c = 0; c < G; c++) {
+            if (noSinks && c === SINK) continue;
+            const part = (shareOf(r, c) / Math.max(1e-6, total)) * wide;
+            ctx.fillStyle = colors[meta.colors[c]];
+            ctx.fillRect(side + low, y0 + r * rowTall, part, rowTall > 3 ? rowTall - 1 : rowTall);
+            low += part;
+          }
+        }
+        if (to - from < rows) {
+          ctx.strokeStyle = colors.ink;
+          ctx.lineWidth = 1;
+          ctx.strokeRect(
+            x.range[0] - 0.5,
+            y0 + from * rowTall - 0.5,
+            x.range[1] - x.range[0] + 1,
+            (to - from) * rowTall + 1,
           );
-          ctx.fill();
         }
-      // query labels
-      const every = Math.ceil(12 / rowTall);
-      ctx.textAlign = "right";
-      ctx.font = SMALL;
-      for (let r = 0; r < rows; r += every) {
-        const own = r >= from && r < to && to - from < rows;
-        ctx.fillStyle = own ? colors.ink : colors.soft;
-        ctx.fillText(tokenLabel(meta.queries[r], 12), LEFT - 8, y0 + (r + 0.5) * rowTall);
-      }
-      ctx.textAlign = "left";
-      // shares of kinds of tokens, a stacked bar a query
-      const wide = SIDE(w) - 2;
-      for (let r = 0; r < rows; r++) {
-        let low = 0;
-        const total = noSinks ? 1 - sinkShare(r) : 1;
-        for (let c = 0; c < G; c++) {
-          if (noSinks && c === SINK) continue;
-          const part = (share(data.shares[rowBase(G) + r * G + c]) / Math.max(1e-6, total)) * wide;
-          ctx.fillStyle = colors[meta.colors[c]];
-          ctx.fillRect(side + low, y0 + r * rowTall, part, rowTall > 3 ? rowTall - 1 : rowTall);
-          low += part;
+        // mean over the picked queries
+        const mean = new Float32Array(bins);
+        for (let r = from; r < to; r++)
+          for (let c = 0; c < bins; c++) mean[c] += cell(r, c) / (to - from);
+        const peak = mean.reduce((m, v) => Math.max(m, v), 1e-6);
+        const base = y1 + 44;
+        ctx.beginPath();
+        ctx.moveTo(x.range[0], base);
+        for (let c = 0; c < bins; c++) {
+          const up = base - 36 * (mean[c] / peak);
+          ctx.lineTo(x((c * meta.seconds) / bins), up);
+          ctx.lineTo(x(((c + 1) * meta.seconds) / bins), up);
         }
-      }
-      if (to - from < rows) {
-        ctx.strokeStyle = colors.ink;
-        ctx.lineWidth = 1;
-        ctx.strokeRect(
-          x.range[0] - 0.5,
-          y0 + from * rowTall - 0.5,
-          x.range[1] - x.range[0] + 1,
-          (to - from) * rowTall + 1,
-        );
-      }
-      // mean over the picked queries
-      const mean = new Float32Array(bins);
-      for (let r = from; r < to; r++)
-        for (let c = 0; c < bins; c++) mean[c] += cell(r, c) / (to - from);
-      const peak = mean.reduce((m, v) => Math.max(m, v), 1e-6);
-      const base = y1 + 44;
-      ctx.beginPath();
-      ctx.moveTo(x.range[0], base);
-      for (let c = 0; c < bins; c++) {
-        const up = base - 36 * (mean[c] / peak);
-        ctx.lineTo(x((c * seconds) / bins), up);
-        ctx.lineTo(x(((c + 1) * seconds) / bins), up);
-      }
-      ctx.lineTo(x.range[1], base);
-      ctx.fillStyle = meta.axis === "heard" ? colors.audio : colors.speech;
-      ctx.globalAlpha = 0.5;
-      ctx.fill();
-      ctx.globalAlpha = 1;
-      ctx.fillStyle = colors.soft;
-      ctx.textAlign = "right";
-      const count = to - from;
-      ctx.fillText(
-        count === rows ? "mean of all" : count === 1 ? "this query" : `mean of ${count}`,
-        LEFT - 8,
-        base - 24,
-      );
-      ctx.fillText(`max ${percent(peak)}`, LEFT - 8, base - 10);
-      ctx.textAlign = "left";
-      axisX(ctx, x, base, colors, {
-        unit: meta.axis === "heard" ? "seconds of what was heard or seen" : "seconds of the answer",
-      });
-      // legend beside the map
-      let ly = y1 + 10;
-      meta.groups.forEach((name, c) => {
-        if (noSinks && c === SINK) return;
-        ctx.fillStyle = colors[meta.colors[c]];
-        ctx.fillRect(side, ly - 4, 8, 8);
+        ctx.lineTo(until, base);
+        ctx.fillStyle = meta.axis === "heard" ? colors.audio : colors.speech;
+        ctx.globalAlpha = 0.5;
+        ctx.fill();
+        ctx.globalAlpha = 1;
         ctx.fillStyle = colors.soft;
-        ctx.fillText(name, side + 12, ly);
-        ly += 14;
-      });
-    },
-    { name: `Attention of each query over seconds. ${view.spec.subtitle}`, focus: true },
-  );
-
-  // a linear layer: two strips of heads by tokens
-  const D = meta.linear_heads;
-  const stripTall = clamp(Math.floor(110 / Math.max(1, D)), 4, 16) * D;
-  const linearHeight = () => 2 * (stripTall + 34) + 44;
-  const drawLinear = (ctx, w, tall, colors) => {
-    title.textContent = `Layer ${current.layer} is linear: no map over tokens, but a memory that every token lets fade and writes to`;
-    const n = meta.linear.indexOf(current.layer);
-    const cols = data.kind.length;
-    const lut = ramp([colors.seq0, colors.seq1, colors.seq2]);
-    const x = linear(0, meta.T, LEFT, w - 10);
-    [
-      ["keep", "share of the memory that is kept (decay)"],
-      ["write", "strength of writing (beta)"],
-    ].forEach(([name, told], k) => {
-      const y = k * (stripTall + 34) + 20;
-      const array = data[name];
-      ctx.fillStyle = colors.soft;
-      ctx.fillText(array ? told : `${told}: not recorded`, LEFT, y - 11);
-      if (!array) return;
-      const columns = array.shape[1];
-      const picture = raster(D, columns, (r, c) => array[(n * D + r) * columns + c], lut);
-      ctx.imageSmoothingEnabled = false;
-      ctx.drawImage(picture, LEFT, y, x.range[1] - LEFT, stripTall);
-      ctx.textAlign = "right";
-      for (let d = 0; d < D; d += Math.ceil((12 * D) / stripTall))
-        ctx.fillText(`${d ? "" : "head "}${d}`, LEFT - 8, y + ((d + 0.5) * stripTall) / D);
-      ctx.textAlign = "left";
-    });
-    const y = 2 * (stripTall + 34) - 6;
-    for (let c = 0; c < cols; c++) {
-      ctx.fillStyle = colors[meta.modalities[data.kind[c]]] || colors.control;
-      ctx.fillRect(x(c * meta.step), y, x(meta.step) - x(0) + 0.5, 4);
-    }
-    axisX(ctx, x, y + 7, colors, {
-      format: (v) => v.toLocaleString("en"),
-      unit: "tokens (colour: modality); light 0, dark 1",
-    });
-  };
-
-  const rowAt = (py) => {
-    const { y0, y1 } = frame(map.width);
-    return py < y0 || py >= y1 ? -1 : Math.floor((py - y0) / rowTall);
-  };
-  pointer(map, {
-    move: (px, py, event) => {
-      if (isLinear()) {
-        const n = meta.linear.indexOf(current.layer);
-        const k = Math.floor(py / (stripTall + 34));
-        const array = [data.keep, data.write][k];
-        const d = Math.floor(((py - k * (stripTall + 34) - 20) / stripTall) * D);
-        if (!array || d < 0 || d >= D || px < LEFT) return null;
-        const c = clamp(
-          Math.floor(((px - LEFT) / (map.width - 10 - LEFT)) * array.shape[1]),
-          0,
-          array.shape[1] - 1,
+        ctx.textAlign = "right";
+        const count = to - from;
+        ctx.fillText(
+          count === rows ? "mean of all" : count === 1 ? "this query" : `mean of ${count}`,
+          LEFT - 8,
+          base - 24,
         );
-        return [
+        ctx.fillText(`max ${percent(peak)}`, LEFT - 8, base - 10);
+        ctx.textAlign = "left";
+        axisX(ctx, x, base, colors, {
+          unit: meta.axis === "heard" ? "seconds of what was heard or seen" : "seconds of the answer",
+        });
+        // legend beside the map
+        let ly = y1 + 10;
+        meta.groups.forEach((name, c) => {
+          if (noSinks && c === SINK) return;
+          ctx.fillStyle = colors[meta.colors[c]];
+          ctx.fillRect(side, ly - 4, 8, 8);
+          ctx.fillStyle = colors.soft;
+          ctx.fillText(name, side + 12, ly);
+          ly += 14;
+        });
+      },
+      {
+        name: `Attention of each query over seconds${name && `, run ${name}`}. ${view.spec.subtitle}`,
+        focus: true,
+      },
+    );
+
+    // a linear layer: two strips of heads by tokens
+    const D = meta.linear_heads;
+    const stripTall = clamp(Math.floor(110 / Math.max(1, D)), 4, 16) * D;
+    const linearHeight = () => 2 * (stripTall + 34) + 44;
+    const drawLinear = (ctx, w, tall, colors) => {
+      title.textContent = `Layer ${current.layer} is linear: no map over tokens, but a memory that every token lets fade and writes to`;
+      const n = meta.linear.indexOf(current.layer);
+      const cols = data.kind.length;
+      const lut = ramp([colors.seq0, colors.seq1, colors.seq2]);
+      const x = linear(0, meta.T, LEFT, w - 10);
+      [
+        ["keep", "share of the memory that is kept (decay)"],
+        ["write", "strength of writing (beta)"],
+      ].forEach(([name, told], k) => {
+        const y = k * (stripTall + 34) + 20;
+        const array = data[name];
+        ctx.fillStyle = colors.soft;
+        ctx.fillText(array ? told : `${told}: not recorded`, LEFT, y - 11);
+        if (!array) return;
+        const columns = array.shape[1];
+        const picture = raster(D, columns, (r, c) => array[(n * D + r) * columns + c], lut);
+        ctx.imageSmoothingEnabled = false;
+        ctx.drawImage(picture, LEFT, y, x.range[1] - LEFT, stripTall);
+        ctx.textAlign = "right";
+        for (let d = 0; d < D; d += Math.ceil((12 * D) / stripTall))
+          ctx.fillText(`${d ? "" : "head "}${d}`, LEFT - 8, y + ((d + 0.5) * stripTall) / D);
+        ctx.textAlign = "left";
+      });
+      const y = 2 * (stripTall + 34) - 6;
+      for (let c = 0; c < cols; c++) {
+        ctx.fillStyle = colors[meta.modalities[data.kind[c]]] || colors.control;
+        ctx.fillRect(x(c * meta.step), y, x(meta.step) - x(0) + 0.5, 4);
+      }
+      axisX(ctx, x, y + 7, colors, {
+        format: (v) => v.toLocaleString("en"),
+        unit: "tokens (colour: modality); light 0, dark 1",
+      });
+    };
+
+    const rowAt = (py) => {
+      const { y0, y1 } = frame(map.width);
+      return py < y0 || py >= y1 ? -1 : Math.floor((py - y0) / rowTall);
+    };
+    pointer(map, {
+      move: (px, py, event) => {
+        if (isLinear()) {
+          const n = meta.linear.indexOf(current.layer);
+          const k = Math.floor(py / (stripTall + 34));
+          const array = [data.keep, data.write][k];
+          const d = Math.floor(((py - k * (stripTall + 34) - 20) / stripTall) * D);
+          if (!array || d < 0 || d >= D || px < LEFT) return null;
+          const c = clamp(
+            Math.floor(((px - LEFT) / (map.width - 10 - LEFT)) * array.shape[1]),
+            0,
+            array.shape[1] - 1,
+          );
+          return [
+            [
+              `tokens from ${(c * meta.step).toLocaleString("en")}`,
+              `head ${d}: ${k ? "writes" : "keeps"} ${(array[(n * D + d) * array.shape[1] + c] / 255).toFixed(2)}`,
+            ],
+          ];
+        }
+        const { x, side } = frame(map.width);
+        const r = rowAt(py);
+        if (one.dragging >= 0 && event.buttons && r >= 0 && r !== one.dragging)
+          one.span = [Math.min(r, one.dragging), Math.max(r, one.dragging) + 1];
+        if (r !== one.hover) {
+          one.hover = r;
+          view.redraw(map);
+        }
+        if (r < 0) return null;
+        const lines = [
           [
-            `tokens from ${(c * meta.step).toLocaleString("en")}`,
-            `head ${d}: ${k ? "writes" : "keeps"} ${(array[(n * D + d) * array.shape[1] + c] / 255).toFixed(2)}`,
+            tokenLabel(meta.queries[r], 40),
+            `query ${(r * meta.by).toLocaleString("en")}${meta.by > 1 ? `, mean of ${meta.by}` : ""}`,
           ],
         ];
-      }
-      const { x, side } = frame(map.width);
-      const r = rowAt(py);
-      if (dragging >= 0 && event.buttons && r >= 0 && r !== dragging)
-        span = [Math.min(r, dragging), Math.max(r, dragging) + 1];
-      if (r !== hoverRow) {
-        hoverRow = r;
+        if (px >= x.range[0] && x.invert(px) < meta.seconds) {
+          const c = clamp(Math.floor((x.invert(px) / meta.seconds) * bins), 0, bins - 1);
+          const [t0, t1] = [c, c + 1].map((k) => clock((k * meta.seconds) / bins, 1));
+          lines.push([percent(cell(r, c)), `at ${t0}\u2013${t1} s`]);
+          if (one.peak(r) >= 0) lines.push(["looks most at", `${one.peak(r).toFixed(2)} s`]);
+          if (Number.isFinite(data.ref[r])) lines.push(["about", `${data.ref[r].toFixed(2)} s`]);
+          const near = [...data.ts_value].findIndex((t) => Math.abs(x(t) - px) < 5);
+          if (near >= 0)
+            lines.push([`timestamp ${label(meta.stamps[near], 20)}`, percent(pin(r, near))]);
+        } else if (px >= side)
+          meta.groups.forEach((name, c) =>
+            lines.push([name, percent(shareOf(r, c))]),
+          );
+        return lines;
+      },
+      leave: () => {
+        one.hover = -1;
+        one.dragging = -1;
         view.redraw(map);
-      }
-      if (r < 0) return null;
-      const lines = [
-        [
-          tokenLabel(meta.queries[r], 40),
-          `query ${(r * meta.by).toLocaleString("en")}${meta.by > 1 ? `, mean of ${meta.by}` : ""}`,
-        ],
-      ];
-      if (px >= x.range[0] && px < x.range[1]) {
-        const c = clamp(Math.floor((x.invert(px) / seconds) * bins), 0, bins - 1);
-        lines.push([
-          percent(cell(r, c)),
-          `at ${clock((c * seconds) / bins, 1)}\u2013${clock(((c + 1) * seconds) / bins, 1)} s`,
-        ]);
-        if (Number.isFinite(data.ref[r])) lines.push(["about", `${data.ref[r].toFixed(2)} s`]);
-        const near = [...data.ts_value].findIndex((t) => Math.abs(x(t) - px) < 5);
-        if (near >= 0)
-          lines.push([`timestamp ${label(meta.stamps[near], 20)}`, percent(pin(r, near))]);
-      } else if (px >= side)
-        meta.groups.forEach((name, c) =>
-          lines.push([name, percent(share(data.shares[rowBase(G) + r * G + c]))]),
-        );
-      return lines;
-    },
-    leave: () => {
-      hoverRow = -1;
-      dragging = -1;
-      view.redraw(map);
-    },
-    click: (_, py) => {
-      if (isLinear() || rowAt(py) < 0) return;
-      if (span && dragging >= 0 && rowAt(py) !== dragging) {
-        select({ tokens: [...data.position].slice(...span) });
-        dragging = -1;
-        return;
-      }
-      chooseRow(rowAt(py));
-    },
-  });
-  view.on(map.node, "pointerdown", (event) => {
-    span = null;
-    dragging = rowAt(event.clientY - map.node.getBoundingClientRect().top);
-  });
+      },
+      click: (_, py) => {
+        if (isLinear() || rowAt(py) < 0) return;
+        if (one.span && one.dragging >= 0 && rowAt(py) !== one.dragging) {
+          if (one === first) select({ tokens: [...data.position].slice(...one.span) });
+          one.dragging = -1;
+          return;
+        }
+        if (one === first) chooseRow(rowAt(py));
+        else one.span = [rowAt(py), rowAt(py) + 1];
+        view.redraw(map);
+      },
+    });
+    view.on(map.node, "pointerdown", (event) => {
+      one.span = null;
+      one.dragging = rowAt(event.clientY - map.node.getBoundingClientRect().top);
+    });
+  };
+  sides.forEach(mapOf);
   view.on(body, "keydown", (event) => {
     if (event.target.tagName !== "CANVAS") return;
     const nextHead = (by) => {
@@ -580,13 +619,14 @@ export function render({ model, el }) {
     };
     const onGrid = event.target === grid.node;
     const walk = (by) => {
-      if (!onGrid) return chooseRow((chosenRow() < 0 ? (by > 0 ? -1 : rows) : chosenRow()) + by);
+      const row = first.chosen();
+      if (!onGrid) return chooseRow((row < 0 ? (by > 0 ? -1 : meta.rows) : row) + by);
       let layer = current.layer + by;
       while (
         layer >= 0 &&
         layer < meta.L &&
         !meta.layers.includes(layer) &&
-        !(meta.linear.includes(layer) && D)
+        !(meta.linear.includes(layer) && meta.linear_heads)
       )
         layer += by;
       if (layer >= 0 && layer < meta.L) chooseHead(layer, Math.min(current.head, H - 1));
@@ -602,7 +642,10 @@ export function render({ model, el }) {
         onGrid && !isLinear()
           ? chooseHead(current.layer, clamp(current.head - 1, 0, H - 1))
           : nextHead(-1),
-      Escape: () => ((span = null), select({ tokens: [] })),
+      Escape: () => {
+        for (const one of sides) one.span = null;
+        select({ tokens: [] });
+      },
     }[event.key];
     if (!act) return;
     event.preventDefault();
@@ -617,6 +660,7 @@ export function render({ model, el }) {
           .join(", ")}.`
       : "No sinks found.",
     ...meta.notes,
+    "Dashed, for picked queries: the moment looked at most.",
     "Attention is where a head looked, not why the answer is what it is.",
   ].filter(Boolean);
   body.append(h("p", { class: "ow-note", style: "margin-top:8px" }, notes.join(" ")));

@@ -14,6 +14,8 @@ the memory keep (decay) and how strongly it writes.
 
 Attention says where a head looked, not why the answer came out as it did.
 
+With `beside`, the view of a second run B, B's map of a head lies under A's, in the same seconds.
+
 Left out: pictures of video frames on the axis; raw T x T maps (bins of seconds are what is sent).
 """
 
@@ -80,6 +82,7 @@ class AttentionView(View):
         modalities: Sequence[str] = MODALITIES,
         title: str = "Attention over time",
         link: str = "",
+        beside: "AttentionView | None" = None,
     ):
         kind = shaped(tok_kind, "tok_kind", "T", "uint8")
         T = len(kind)
@@ -231,6 +234,20 @@ class AttentionView(View):
                 f"{len(found)} sink{plural} with {received[found].sum():.0%} of all attention."
             )
         subtitle = " ".join(said)
+        compared = ""
+        if beside is not None:
+            if (beside.layers, beside.heads) != (layers, heads):
+                raise ValueError("beside has other layers or heads; record the same ones")
+            change = beside.stamp_share - self.stamp_share
+            most = np.unravel_index(np.abs(change).argmax(), change.shape)
+            compared = (
+                f"A: {Q:,} queries over {T:,} tokens; B: {beside.meta['Q']:,} over"
+                f" {beside.meta['T']:,}. On {TOLD.get(ranked, ranked)}:"
+                f" {self.stamp_share.mean():.0%} of attention in A,"
+                f" {beside.stamp_share.mean():.0%} in B; layer"
+                f" {layers[most[0]]} head {heads[most[1]]} changes most,"
+                f" {self.stamp_share[most]:.0%} to {beside.stamp_share[most]:.0%}."
+            )
         order = np.argsort(-self.stamp_share.ravel(), kind="stable")
         self.mass, self.edges, self.shares = mass, edges, shares
         self.layers, self.heads, self.linear, self.sinks = layers, heads, linear, found
@@ -243,13 +260,16 @@ class AttentionView(View):
                 "L": L, "kinds": layer_kind.tolist(), "layers": layers, "heads": heads,
                 "axis": axis, "ranked": TOLD.get(ranked, ranked),
                 "rank_color": COLORS[GROUPS.index(ranked)], "linear": linear,
-                "seconds": round(seconds, 4), "bins": B, "by": by, "rows": rows,
+                "seconds": round(seconds, 4),
+                "heard": round(seconds if audio is None else len(audio) / sr, 4),
+                "bins": B, "by": by, "rows": rows,
                 "Q": Q, "T": T, "groups": list(GROUPS), "colors": list(COLORS),
                 "queries": [shown(words[i], 24) for i in queries[::by]],
                 "sinks": [[i, shown(words[i], 24)] for i in found],
                 "stamps": [shown(words[i], 24) for i in stamps], "has_ref": bool(known.any()),
                 "modalities": list(modalities), "step": step,
                 "linear_heads": int(next(iter(strips.values())).shape[2]) if strips else 0,
+                "told": f"{Q:,} queries over {T:,} tokens",
                 "notes": notes,
             },
             arrays=arrays,
@@ -263,6 +283,8 @@ class AttentionView(View):
                 f"Heads by their share of attention on {ranked} tokens",
             ),
             link=link,
+            beside=beside,
+            compared=compared,
             data={
                 "attn": attn, "mass": mass, "edges": edges, "shares": shares, "groups": GROUPS,
                 "tokens": words, "tok_kind": kind, "tok_time": time, "ts_pos": stamps,
@@ -290,41 +312,45 @@ class AttentionView(View):
         from matplotlib.figure import Figure
 
         A, H = self.stamp_share.shape
-        order = np.argsort(-self.stamp_share.ravel(), kind="stable")[:4]
+        best = np.argsort(-self.stamp_share.ravel(), kind="stable")
+        maps = [(self, int(i), "") for i in best[:4]]
+        if self.beside is not None:  # the first two heads, A above B
+            runs = (self, "A, "), (self.beside, "B, ")
+            maps = [(one, int(i), name) for one, name in runs for i in best[:2]]
         figure = Figure(figsize=(9.6, 5.6))
         grid = figure.add_gridspec(
             2, 3, left=0.07, right=0.985, top=0.83, bottom=0.09, hspace=0.42, wspace=0.22,
             width_ratios=(1, 1, 0.8),
         )  # fmt: skip
         map_ = LinearSegmentedColormap.from_list("", [colors[f"seq-{i}"] for i in range(3)])
-        seconds = self.meta["seconds"]
-        for k, i in enumerate(order):
-            a, b = divmod(int(i), H)
+        seconds = max(one.meta["seconds"] for one, *_ in maps)
+        for k, (one, i, name) in enumerate(maps):
+            a, b = divmod(i, H)
             axes = figure.add_subplot(grid[k // 2, k % 2])
-            shown_ = np.sqrt(self.mass[a, b])
+            shown_ = np.sqrt(one.mass[a, b])
             axes.imshow(
                 shown_, aspect="auto", cmap=map_, interpolation="nearest", vmin=0,
-                vmax=float(np.quantile(shown_, 0.998)) or 1, extent=(0, seconds, len(shown_), 0),
+                vmax=float(np.quantile(shown_, 0.998)) or 1,
+                extent=(0, one.meta["seconds"], len(shown_), 0),
             )  # fmt: skip
-            stamps = self.arrays["ts_value"]
+            stamps, ref = one.arrays["ts_value"], one.arrays["ref"]
             axes.plot(
                 stamps, np.zeros(len(stamps)), "v", color=colors["timestamp"], ms=4, clip_on=False
             )
-            ref = self.arrays["ref"]
             axes.plot(ref, np.arange(len(ref)) + 0.5, ".", color=colors["speech"], ms=2.5)
             axes.set(xlim=(0, seconds), ylim=(len(shown_), 0))
             axes.set_title(
-                f"layer {self.layers[a]} head {self.heads[b]}:"
-                f" {self.stamp_share[a, b]:.0%} on {self.meta['ranked']}",
+                f"{name}layer {one.layers[a]} head {one.heads[b]}:"
+                f" {one.stamp_share[a, b]:.0%} on {one.meta['ranked']}",
                 size=8,
             )
             if k % 2 == 0:
                 axes.set_ylabel("query")
-            if k >= len(order) - 2:
+            if k >= len(maps) - 2:
                 axes.set_xlabel(f"seconds {self.meta['axis']}")
         bars = figure.add_subplot(grid[:, 2])
         mean = self.shares.mean(2).reshape(A * H, -1)
-        rank = np.argsort(-self.stamp_share.ravel(), kind="stable")[:16]
+        rank = best[:16]
         low = np.zeros(len(rank))
         for c, color in enumerate(COLORS):
             bars.barh(range(len(rank)), mean[rank, c], 0.72, low, color=colors[color])
@@ -333,11 +359,14 @@ class AttentionView(View):
             GROUPS, fontsize=6.5, ncols=3, frameon=False, loc="lower left",
             bbox_to_anchor=(-0.25, 1.0), handlelength=1, columnspacing=0.8,
         )  # fmt: skip
+        if self.beside is not None:
+            theirs = self.beside.shares.mean(2).reshape(A * H, -1)[rank, 0]
+            bars.plot(theirs, range(len(rank)), "|", color=colors["ink"], ms=12, mew=1.5)
         bars.set(
             yticks=range(len(rank)),
             yticklabels=[f"{self.layers[i // H]}.{self.heads[i % H]}" for i in rank],
-            ylim=(len(rank) - 0.4, -0.6), xlim=(0, 1), xlabel="share of attention",
-            ylabel="layer.head",
+            ylim=(len(rank) - 0.4, -0.6), xlim=(0, 1), ylabel="layer.head",
+            xlabel="share of attention" + (" (mark: timestamps in B)" if self.beside else ""),
         )  # fmt: skip
         return figure
 

@@ -1,7 +1,9 @@
 // Where the milliseconds go (data: latency.py): the waterfall of one request, a bar per frame
-// against its deadline, the sound in hand, and percentiles and curves over all requests.
+// against its deadline, the sound in hand, and percentiles and curves over all requests. A second run
+// B has its waterfall underneath, on the same clock, and its frames as lines over A's.
 import {
   BOLD,
+  FONT,
   SMALL,
   axisX,
   axisY,
@@ -73,12 +75,27 @@ export function chromeTrace(spans, stages) {
   return { traceEvents: [...events, ...lanes], displayTimeUnit: "ms" };
 }
 
+// The stages of every shipped request that have spans, and its end.
+export function layoutsOf({ meta, data }) {
+  return meta.requests.map((_, r) => {
+    const all = [...data.s_req.keys()].filter((i) => data.s_req[i] === r);
+    const lanes = meta.stages
+      .map((name, s) => ({ name, s, own: all.filter((i) => data.s_stage[i] === s) }))
+      .filter((lane) => lane.own.length);
+    return { lanes, end: all.reduce((most, i) => Math.max(most, data.s_t1[i]), 0) };
+  });
+}
+
 // --- the view -----------------------------------------------------------------------------------
 
 export function render({ model, el }) {
   const view = stage({ model, el });
-  const { meta, data, body, panel, pointer, select, selection } = view;
+  const { meta, data, other, body, panel, pointer, select, selection } = view;
+  const a = { name: other ? "A" : "", meta, data, layouts: layoutsOf(view) };
+  const b = other && { name: "B", ...other, layouts: layoutsOf(other) };
+  const sides = b ? [a, b] : [a];
   const LEFT = 104;
+  let cursor = NaN; // ms of the replay
   let shownReq = meta.picks.typical;
   let whole = false;
   let ghosts = Boolean(meta.reported);
@@ -86,26 +103,19 @@ export function render({ model, el }) {
   let drag = null;
   let frameAt = -1;
 
-  const spansOf = (r) => [...data.s_req.keys()].filter((i) => data.s_req[i] === r);
-  const layouts = meta.requests.map((_, r) => {
-    const all = spansOf(r);
-    const lanes = meta.stages
-      .map((name, s) => {
-        const own = all.filter((i) => data.s_stage[i] === s);
-        return { name, s, own, rows: null };
-      })
-      .filter((lane) => lane.own.length);
-    return { lanes, end: all.reduce((most, i) => Math.max(most, data.s_t1[i]), 0) };
-  });
-  const markOf = (row, k) => data.marks[row * meta.marks.length + k];
-  const finalOf = (r) => {
-    const k = meta.marks.indexOf(meta.final);
-    const t = k < 0 ? NaN : markOf(meta.rows[r], k);
-    return Number.isFinite(t) ? t : layouts[r].end;
+  const markOf = (one, row, k) => one.data.marks[row * one.meta.marks.length + k];
+  const requestOf = (one) => (one === a ? shownReq : one.meta.picks.typical);
+  const finalOf = (one, r) => {
+    const k = one.meta.marks.indexOf(one.meta.final);
+    const t = k < 0 ? NaN : markOf(one, one.meta.rows[r], k);
+    return Number.isFinite(t) ? t : one.layouts[r].end;
   };
   const extent = () => {
-    const sum = ghosts ? meta.reported.spans.reduce((a, [, ms]) => a + ms, 0) : 0;
-    return Math.max((whole ? layouts[shownReq].end : finalOf(shownReq)) * 1.04, sum * 1.04, 1);
+    const sum = ghosts ? meta.reported.spans.reduce((sum, [, ms]) => sum + ms, 0) : 0;
+    const ends = sides.map((one) =>
+      whole ? one.layouts[requestOf(one)].end : finalOf(one, requestOf(one)),
+    );
+    return Math.max(1.04 * Math.max(...ends), sum * 1.04, 1);
   };
 
   const told = {
@@ -141,6 +151,13 @@ export function render({ model, el }) {
       false,
       (now) => (withCold = now),
     );
+  view.replay("Let the request run again, 1\u00d7 is real time (space)", (seconds) => {
+    cursor = (Number.isFinite(cursor) ? cursor : 0) + 1000 * seconds;
+    const more = cursor < extent();
+    if (!more) cursor = NaN;
+    view.redraw();
+    return more;
+  });
   const records = () =>
     [...data.s_req.keys()].map((i) => ({
       req: meta.requests[data.s_req[i]],
@@ -180,19 +197,25 @@ export function render({ model, el }) {
   const plan = () => {
     const until = extent();
     let y = 40;
-    const lanes = layouts[shownReq].lanes
-      .map((lane) => {
-        const own = lane.own.filter((i) => data.s_t0[i] < until);
-        const rows = stack(
-          own.map((i) => data.s_t0[i]),
-          own.map((i) => data.s_t1[i]),
-        );
-        const many = Math.min(4, Math.max(1, ...rows.map((r) => r + 1)));
-        const out = { ...lane, own, rows, y, many };
-        y += own.length ? many * ROW + 6 : 0;
-        return out;
-      })
-      .filter((lane) => lane.own.length);
+    const lanes = sides.flatMap((one) => {
+      if (one === b) y += 44;
+      one.top = y - 40;
+      const own = one.layouts[requestOf(one)].lanes
+        .map((lane) => {
+          const own = lane.own.filter((i) => one.data.s_t0[i] < until);
+          const rows = stack(
+            own.map((i) => one.data.s_t0[i]),
+            own.map((i) => one.data.s_t1[i]),
+          );
+          const many = Math.min(4, Math.max(1, ...rows.map((r) => r + 1)));
+          const out = { ...lane, one, own, rows, y, many };
+          y += own.length ? many * ROW + 6 : 0;
+          return out;
+        })
+        .filter((lane) => lane.own.length);
+      one.bottom = y;
+      return own;
+    });
     return { lanes, ghost: y + 4, height: y + (ghosts ? ROW + 26 : 4) + 40, until };
   };
   const fallHost = h("div");
@@ -209,31 +232,39 @@ export function render({ model, el }) {
         grid: tall - 76,
       });
       // flags of milestones, in two or three rows so that none covers another
-      const ends = [];
-      meta.marks
-        .map((name, k) => [name, markOf(meta.rows[shownReq], k)])
-        .filter(([, t]) => Number.isFinite(t) && t <= until)
-        .sort((a, b) => a[1] - b[1])
-        .forEach(([name, t]) => {
-          const last = name === meta.final;
-          ctx.font = last ? BOLD : SMALL;
-          const text = `${label(name, 12)} ${milliseconds(t)}`;
-          const size = ctx.measureText(text).width;
-          const at = Math.round(x(t)) + 0.5;
-          const left = clamp(at - size - 4, 0, w - size - 4);
-          let row = ends.findIndex((end) => end < left - 6);
-          if (row < 0) row = ends.length;
-          ends[row] = left + size;
-          ctx.strokeStyle = last ? colors.ink : colors.faint;
-          ctx.lineWidth = last ? 1.5 : 1;
-          line(ctx, at, 2 + row * 12, at, ghost - 2);
-          ctx.fillStyle = colors.bg;
-          ctx.fillRect(left, row * 12 + 1, size + 2, 11);
-          ctx.fillStyle = last ? colors.ink : colors.soft;
-          ctx.fillText(text, left, 7 + row * 12);
-        });
+      for (const one of sides) {
+        const ends = [];
+        one.meta.marks
+          .map((name, k) => [name, markOf(one, one.meta.rows[requestOf(one)], k)])
+          .filter(([, t]) => Number.isFinite(t) && t <= until)
+          .sort((p, q) => p[1] - q[1])
+          .forEach(([name, t]) => {
+            const last = name === one.meta.final;
+            ctx.font = last ? BOLD : SMALL;
+            const text = `${label(name, 12)} ${milliseconds(t)}`;
+            const size = ctx.measureText(text).width;
+            const at = Math.round(x(t)) + 0.5;
+            const left = clamp(at - size - 4, 0, w - size - 4);
+            let row = ends.findIndex((end) => end < left - 6);
+            if (row < 0) row = ends.length;
+            ends[row] = left + size;
+            const top = one.top + row * 12;
+            ctx.strokeStyle = last ? colors.ink : colors.faint;
+            ctx.lineWidth = last ? 1.5 : 1;
+            line(ctx, at, top + 2, at, one.bottom + 2);
+            ctx.fillStyle = colors.bg;
+            ctx.fillRect(left, top + 1, size + 2, 11);
+            ctx.fillStyle = last ? colors.ink : colors.soft;
+            ctx.fillText(text, left, top + 7);
+          });
+        if (!one.name) continue;
+        ctx.font = `600 13px ${FONT}`;
+        ctx.fillStyle = colors.ink;
+        ctx.fillText(one.name, 0, one.top + 24);
+      }
       ctx.font = SMALL;
-      for (const { name, s, own, rows, y, many } of lanes) {
+      for (const { one, name, s, own, rows, y, many } of lanes) {
+        const { meta, data } = one;
         ctx.fillStyle = colors.ink;
         ctx.textAlign = "right";
         ctx.font = SMALL;
@@ -245,7 +276,7 @@ export function render({ model, el }) {
           const left = x(data.s_t0[i]);
           const wide = Math.max(1.5, x(data.s_t1[i]) - left - 1);
           ctx.fillStyle = color;
-          ctx.globalAlpha = 0.9;
+          ctx.globalAlpha = data.s_t0[i] > cursor ? 0.15 : 0.9; // not yet, in a replay
           ctx.fillRect(left, top, wide, ROW - 4);
           ctx.globalAlpha = 1;
           const text = label(meta.names[data.s_name[i]], 28);
@@ -296,16 +327,22 @@ export function render({ model, el }) {
         ctx.fillText("reported", LEFT - 8, ghost + 16 + (ROW - 4) / 2);
         ctx.textAlign = "left";
       }
+      if (Number.isFinite(cursor)) {
+        ctx.strokeStyle = colors.ink;
+        ctx.lineWidth = 1.5;
+        line(ctx, x(cursor), 0, x(cursor), tall - 40);
+      }
       if (drag?.to !== undefined) {
-        const [a, b] = [drag.from, drag.to].sort((p, q) => p - q);
+        const [from, to] = [drag.from, drag.to].sort((p, q) => p - q);
         ctx.fillStyle = colors.text;
         ctx.globalAlpha = 0.16;
-        ctx.fillRect(x(a), 0, x(b) - x(a), tall - 40);
+        ctx.fillRect(x(from), 0, x(to) - x(from), tall - 40);
         ctx.globalAlpha = 1;
         ctx.font = BOLD;
         ctx.fillStyle = colors.ink;
         ctx.textAlign = "center";
-        ctx.fillText(milliseconds(b - a), clamp((x(a) + x(b)) / 2, LEFT + 20, w - 30), tall - 50);
+        const middle = clamp((x(from) + x(to)) / 2, LEFT + 20, w - 30);
+        ctx.fillText(milliseconds(to - from), middle, tall - 50);
         ctx.textAlign = "left";
       }
     },
@@ -315,7 +352,8 @@ export function render({ model, el }) {
     const { lanes, until } = plan();
     const t = linear(0, until, LEFT, fall.width - 8).invert(px);
     const slack = (until / (fall.width - LEFT) || 0) * 2;
-    for (const { s, own, rows, y, many } of lanes) {
+    for (const { one, s, own, rows, y, many } of lanes) {
+      const { data } = one;
       if (py < y - 2 || py > y + many * ROW) continue;
       const k = own.findIndex(
         (i, at) =>
@@ -323,7 +361,7 @@ export function render({ model, el }) {
           data.s_t0[i] - slack <= t &&
           t <= data.s_t1[i] + slack,
       );
-      if (k >= 0) return { i: own[k], s };
+      if (k >= 0) return { one, i: own[k], s };
     }
     return null;
   };
@@ -338,9 +376,10 @@ export function render({ model, el }) {
       const hit = spanAt(px, py);
       if (!hit)
         return px > LEFT ? [[milliseconds(Math.max(0, t)), "since the request began"]] : null;
-      const { i, s } = hit;
+      const { one, i, s } = hit;
+      const { meta, data } = one;
       const lines = [
-        [label(meta.names[data.s_name[i]], 60), meta.stages[s]],
+        [label(meta.names[data.s_name[i]], 60), `${meta.stages[s]}${one.name && ` of ${one.name}`}`],
         [
           milliseconds(data.s_t1[i] - data.s_t0[i]),
           `${data.s_t0[i].toFixed(1)} to ${data.s_t1[i].toFixed(1)} ms`,
@@ -357,7 +396,7 @@ export function render({ model, el }) {
     leave: () => {},
     click: (px, py) => {
       const hit = spanAt(px, py);
-      if (hit && data.s_chunk[hit.i] >= 0 && framesOf().length)
+      if (hit?.one === a && data.s_chunk[hit.i] >= 0 && framesOf().length)
         pickFrame(clamp(data.s_chunk[hit.i], 0, framesOf().length - 1));
     },
   });
@@ -378,6 +417,25 @@ export function render({ model, el }) {
         [...data.f_req.keys()].filter((i) => data.f_req[i] === shownReq),
       );
     return frameCache.get(shownReq);
+  };
+  const framesB = b?.data.f_req
+    ? [...b.data.f_req.keys()].filter((i) => b.data.f_req[i] === b.meta.picks.typical)
+    : [];
+  const totalB = (i) => {
+    const count = b.meta.frame_stages.length;
+    return b.data.f_ms.subarray(i * count, (i + 1) * count).reduce((sum, ms) => sum + ms, 0);
+  };
+  const longest = () => Math.max(1, framesOf().length, framesB.length);
+  // B's frames as steps over A's
+  const steps = (ctx, x, y, value, colors) => {
+    ctx.strokeStyle = colors.ink;
+    ctx.lineWidth = 1.5;
+    ctx.beginPath();
+    framesB.forEach((i, k) => {
+      ctx.lineTo(x(k), y(value(i)));
+      ctx.lineTo(x(k + 1), y(value(i)));
+    });
+    ctx.stroke();
   };
   const stagesOfFrame = meta.frame_stages.length;
   const totalOf = (i) => {
@@ -400,7 +458,9 @@ export function render({ model, el }) {
   if (meta.has_frames) {
     const tellFrame = (k) => {
       const i = framesOf()[k];
-      if (i === undefined) return null;
+      const theirs = framesB[k];
+      const also = theirs !== undefined && ["B", `${totalB(theirs).toFixed(1)} ms`];
+      if (i === undefined) return also ? [[`frame ${k}`, "A has none"], also] : null;
       const deadline = data.f_dur[i] * 1000;
       const lines = [
         [
@@ -417,6 +477,7 @@ export function render({ model, el }) {
       );
       if (data.f_gap[i] > 0)
         lines.push(["underrun", `${milliseconds(1000 * data.f_gap[i])} of silence before it`]);
+      if (also) lines.push(also);
       return lines;
     };
     const row = h("div", { style: "margin-top:18px" });
@@ -424,6 +485,10 @@ export function render({ model, el }) {
     row.append(legend);
     body.append(row);
     const marked = () => {
+      if (Number.isFinite(cursor)) {
+        const own = framesOf();
+        return own.findLastIndex((i) => 1000 * data.f_ready[i] <= cursor);
+      }
       const time = selection().time;
       if (!time) return frameAt;
       const mid = (time[0] + time[1]) / 2;
@@ -449,12 +514,13 @@ export function render({ model, el }) {
       (ctx, w, tall, colors) => {
         const own = framesOf();
         const totals = own.map(totalOf);
+        const every = [...totals, ...framesB.map(totalB)];
         const deadline = own.length ? data.f_dur[own[0]] * 1000 : 80;
         const top = Math.max(
           deadline * 1.25,
-          Math.min(quantile(totals, 0.995) * 1.15, deadline * 6),
+          Math.min(quantile(every, 0.995) * 1.15, deadline * 6),
         );
-        const x = linear(0, Math.max(1, own.length), LEFT, w - 8);
+        const x = linear(0, longest(), LEFT, w - 8);
         const y = linear(0, top, tall - 6, 20);
         axisY(ctx, y, LEFT, w - LEFT - 8, colors, { count: 3 });
         const { by, picks } = worst(totals, Math.floor(w - LEFT));
@@ -480,6 +546,7 @@ export function render({ model, el }) {
           }
         }
         markBar(ctx, x, step, tall, colors);
+        steps(ctx, x, y, (i) => Math.min(top, totalB(i)), colors);
         ctx.strokeStyle = colors.ink;
         ctx.lineWidth = 1;
         ctx.setLineDash([4, 3]);
@@ -511,6 +578,12 @@ export function render({ model, el }) {
           ctx.fillText(name, at + 13, 8);
           at += 13 + ctx.measureText(name).width + 14;
         });
+        if (b) {
+          ctx.strokeStyle = colors.ink;
+          line(ctx, at, 8, at + 10, 8);
+          ctx.fillStyle = colors.soft;
+          ctx.fillText("B, all stages", at + 14, 8);
+        }
         const ghost =
           ghosts && meta.reported.rtf ? `; reported ${meta.reported.rtf}, other hardware` : "";
         const words = `RTF ${rtf.toFixed(2)}${ghost}  \u00b7  late: ${late} of ${own.length}${by > 1 ? `  \u00b7  a bar: slowest of ${by}` : ""}`;
@@ -530,8 +603,11 @@ export function render({ model, el }) {
       112,
       (ctx, w, tall, colors) => {
         const own = framesOf();
-        const most = own.reduce((m, i) => Math.max(m, data.f_buffer[i]), 0.1);
-        const x = linear(0, Math.max(1, own.length), LEFT, w - 8);
+        const most = Math.max(
+          own.reduce((m, i) => Math.max(m, data.f_buffer[i]), 0.1),
+          framesB.reduce((m, i) => Math.max(m, b.data.f_buffer[i]), 0),
+        );
+        const x = linear(0, longest(), LEFT, w - 8);
         const y = linear(0, most * 1.1, tall - 40, 14);
         axisY(ctx, y, LEFT, w - LEFT - 8, colors, { count: 3, format: (v) => clock(v, most) });
         ctx.beginPath();
@@ -567,6 +643,7 @@ export function render({ model, el }) {
           ctx.lineTo(x(k) + 4, y(0));
           ctx.fill();
         });
+        steps(ctx, x, y, (i) => b.data.f_buffer[i], colors);
         markBar(ctx, x, Math.max(1, x(1) - x(0)), tall - 40, colors);
         ctx.textAlign = "right";
         ctx.fillStyle = colors.soft;
@@ -584,7 +661,7 @@ export function render({ model, el }) {
     );
     for (const own of [bars, buffer]) {
       const frameOf = (px) =>
-        Math.floor(linear(0, Math.max(1, framesOf().length), LEFT, own.width - 8).invert(px));
+        Math.floor(linear(0, longest(), LEFT, own.width - 8).invert(px));
       pointer(own, {
         move: (px) => (px < LEFT ? null : tellFrame(frameOf(px))),
         click: (px) => px >= LEFT && pickFrame(frameOf(px)),
@@ -600,6 +677,7 @@ export function render({ model, el }) {
   view.on(body, "keydown", (event) => {
     if (event.key !== "Escape") return;
     drag = null;
+    cursor = NaN;
     frameAt = -1;
     select({ time: null });
   });
@@ -612,13 +690,24 @@ export function render({ model, el }) {
     "div",
     {},
     h("h4", {}, "Busy time of a stage until the first sound"),
-    h("p", { class: "ow-note" }, "bar: p50 to p95; tick: p99; dots: requests; numbers: p50 / p95"),
+    h(
+      "p",
+      { class: "ow-note" },
+      b
+        ? "bar: p50 to p95 of A, outlined: of B; numbers: p50 of A \u2192 of B"
+        : "bar: p50 to p95; tick: p99; dots: requests; numbers: p50 / p95",
+    ),
   );
   stripHost.style.flexBasis = "340px";
   row.append(stripHost);
   const busyOf = (s) => kept().map((r) => data.busy[r * meta.stages.length + s]);
+  const busyB = (s) => {
+    const k = b ? b.meta.stages.indexOf(meta.stages[s]) : -1;
+    const rows = k < 0 ? [] : [...b.data.warm.keys()].filter((r) => b.data.warm[r]);
+    return rows.map((r) => b.data.busy[r * b.meta.stages.length + k]).filter(Number.isFinite);
+  };
   const stageRows = meta.stages.map((_, s) => s).filter((s) => busyOf(s).some(Number.isFinite));
-  const mostBusy = () => Math.max(1, ...stageRows.map((s) => quantile(busyOf(s), 1)));
+  const mostBusy = () => Math.max(1, ...stageRows.flatMap((s) => [...busyOf(s).filter(Number.isFinite), ...busyB(s)]));
   const strip = panel(
     stripHost,
     () => stageRows.length * 22 + 34,
@@ -642,7 +731,16 @@ export function render({ model, el }) {
         ctx.fillStyle = colors.ink;
         ctx.fillRect(x(p99), y - 6, 1.5, 10);
         ctx.fillStyle = colors.soft;
-        ctx.fillText(`${p50.toFixed(0)} / ${p95.toFixed(0)}`, w - 70, y);
+        const theirs = busyB(s);
+        if (!theirs.length) {
+          ctx.fillText(`${p50.toFixed(0)} / ${p95.toFixed(0)}`, w - 70, y);
+          return;
+        }
+        ctx.fillText(`${p50.toFixed(0)} \u2192 ${quantile(theirs, 0.5).toFixed(0)}`, w - 70, y);
+        ctx.strokeStyle = colors.ink;
+        ctx.lineWidth = 1.5;
+        const [left, right] = [0.5, 0.95].map((q) => x(quantile(theirs, q)));
+        ctx.strokeRect(left, y + 4, Math.max(2, right - left), 4);
       });
     },
     { name: "Percentiles of each stage over requests; the numbers are in the data table" },
@@ -670,15 +768,17 @@ export function render({ model, el }) {
     ecdfHost.style.flexBasis = "340px";
     row.append(ecdfHost);
     const curves = () =>
-      meta.marks.map((_, k) =>
-        Float64Array.from(kept(), (r) => markOf(r, k))
-          .filter(Number.isFinite)
-          .sort(),
+      sides.flatMap((one) =>
+        one.meta.marks.map((name, k) => {
+          const rows = one === a ? kept() : [...b.data.warm.keys()].filter((r) => b.data.warm[r]);
+          const times = Float64Array.from(rows, (r) => markOf(one, r, k)).filter(Number.isFinite);
+          return { one, name, times: times.sort() };
+        }),
       );
     const scales = (w, tall) => {
       const all = curves();
-      const least = Math.min(...all.map((c) => c[0] ?? Infinity));
-      const most = Math.max(...all.map((c) => c.at(-1) ?? 0));
+      const least = Math.min(...all.map(({ times }) => times[0] ?? Infinity));
+      const most = Math.max(...all.map(({ times }) => times.at(-1) ?? 0));
       return [
         linear(Math.max(0, least - 0.08 * (most - least)), most * 1.02, 40, w - 10),
         linear(0, 1, tall - 40, 18),
@@ -696,11 +796,13 @@ export function render({ model, el }) {
           count: 4,
         });
         const ends = [];
-        curves().forEach((sorted, k) => {
+        curves().forEach(({ one, name, times: sorted }) => {
           if (!sorted.length) return;
-          const last = meta.marks[k] === meta.final;
-          ctx.strokeStyle = last ? colors.speech : colors.faint;
+          const last = name === one.meta.final;
+          const text = one.name ? `${name} ${one.name}` : name;
+          ctx.strokeStyle = last ? (one === a ? colors.speech : colors.image) : colors.faint;
           ctx.lineWidth = last ? 2.5 : 1.5;
+          if (one === b) ctx.setLineDash([5, 3]);
           ctx.beginPath();
           ctx.moveTo(x(sorted[0]), y(0));
           sorted.forEach((t, i) => {
@@ -708,14 +810,15 @@ export function render({ model, el }) {
             ctx.lineTo(x(t), y((i + 1) / sorted.length));
           });
           ctx.stroke();
+          ctx.setLineDash([]);
           ctx.font = last ? BOLD : SMALL;
-          const size = ctx.measureText(meta.marks[k]).width;
+          const size = ctx.measureText(text).width;
           const at = clamp(x(sorted.at(-1)) - size / 2, 40, w - size - 2);
           let line = ends.findIndex((end) => end < at - 4);
           if (line < 0) line = ends.length;
           ends[line] = at + size;
           ctx.fillStyle = last ? colors.ink : colors.soft;
-          ctx.fillText(meta.marks[k], at, 9 - line * 10 < 3 ? 9 + line * 10 : 9);
+          ctx.fillText(text, at, 9 + line * 10);
         });
         ctx.font = SMALL;
       },
@@ -726,9 +829,9 @@ export function render({ model, el }) {
         const t = scales(ecdf.width, ecdf.height)[0].invert(px);
         return [
           [milliseconds(t), `${kept().length} requests`],
-          ...curves().map((c, k) => [
-            meta.marks[k],
-            `${Math.round((100 * (lastAtMost(c, t) + 1)) / Math.max(1, c.length))}% by then; p50 ${milliseconds(quantile(c, 0.5))}, p95 ${milliseconds(quantile(c, 0.95))}`,
+          ...curves().map(({ one, name, times }) => [
+            one.name ? `${name} ${one.name}` : name,
+            `${Math.round((100 * (lastAtMost(times, t) + 1)) / Math.max(1, times.length))}% by then; p50 ${milliseconds(quantile(times, 0.5))}, p95 ${milliseconds(quantile(times, 0.95))}`,
           ]),
         ];
       },
@@ -744,7 +847,7 @@ export function render({ model, el }) {
     meta.reported
       ? `Hatched: ${meta.reported.source}. Not comparable: other model, other hardware.`
       : "",
-    ...meta.notes,
+    ...new Set(sides.flatMap(({ meta }) => meta.notes)),
   ])
     if (text) body.append(h("p", { class: "ow-note", style: "margin-top:6px" }, text));
   view.keys([

@@ -11,6 +11,9 @@ p95 of the whole. Figures reported by others are ghosts with their source, never
 Where the client did not measure when a frame was heard (t_played NaN), playback is assumed to start
 with the first frame and to go on as soon as there is something to play; the view says so.
 
+With `beside`, the view of a second run B, B's waterfall lies under A's on the same clock, and its
+frames and curves beside A's.
+
 Left out: editing of traces; for those `chrome_trace()` opens in Perfetto.
 """
 
@@ -42,6 +45,10 @@ REPORTED = {
     ),
 }
 SPANS_SHIPPED = 3000  # of one request
+ORDER = (  # of stages, by the first that a stage's name holds
+    "mic", "vad", "pre", "audio", "ear", "vis", "eye", "think", "talk", "mtp", "wav", "render",
+    "transport", "play",
+)  # fmt: skip
 COLORS = (  # the first that a stage's name holds
     ("transport", "control"),
     ("play", "control"),
@@ -90,6 +97,7 @@ class LatencyView(View):
         reported: dict[str, Any] | None = REPORTED,
         title: str = "Streaming latency",
         link: str = "",
+        beside: "LatencyView | None" = None,
     ):
         t0 = column(spans, "t0_ns", "int64", of="spans")
         count = len(t0)
@@ -109,7 +117,7 @@ class LatencyView(View):
         begin = {r: t0[req == r].min() for r in requests.tolist()}
         zero = np.array([begin[r] for r in req.tolist()])
         start, end = (t0 - zero) / 1e6, (t1 - zero) / 1e6  # ms
-        stages = list(dict.fromkeys(stage))
+        stages = sorted(dict.fromkeys(stage), key=_place)
         of_stage = np.array([stages.index(s) for s in stage])
 
         mark = _marks(marks, requests)
@@ -179,7 +187,12 @@ class LatencyView(View):
                 arrays[f"f_{key}"] = np.concatenate([p[key] for p in parts]).astype(np.float32)
         assumed = any(p["assumed"] for p in frame.values())
         if assumed:
-            notes.append("playback times were not measured: assumed to start with the first frame")
+            part = any(p["measured"] for p in frame.values())
+            notes.append(
+                "some playback times were not measured: there it goes on as soon as it can"
+                if part
+                else "playback times were not measured: assumed to start with the first frame"
+            )
 
         typical = shipped[0]
         steady = frame.get(int(requests[typical]))
@@ -248,6 +261,7 @@ class LatencyView(View):
                 "Busy time of each stage until the first sound, and milestones, over requests",
             ),
             link=link,
+            beside=beside,
             data={
                 "spans": self._spans,
                 "frames": frame,
@@ -313,17 +327,54 @@ class LatencyView(View):
     def figure(self, colors):
         from matplotlib.figure import Figure
 
-        a, meta = self.arrays, self.meta
-        figure = Figure(figsize=(9.6, 6.4))
-        top = figure.add_gridspec(1, 1, left=0.12, right=0.97, top=0.84, bottom=0.58)
+        sides = [self] if self.beside is None else [self, self.beside]
+        fall = [
+            0.34 * (one._lanes() + bool(one.reported and k == 0)) for k, one in enumerate(sides)
+        ]
+        figure = Figure(figsize=(9.6, 1.4 + sum(fall) + 0.65 * len(sides) + 3.2))
+        tall, at = figure.get_figheight(), 1.05
+        until = max(float(one.until[one.typical]) * 1.08 for one in sides)
+        if self.reported:
+            until = max(until, 1.04 * sum(ms for _, ms in self.reported["spans"]))
+        for k, one in enumerate(sides):
+            place = {"top": 1 - at / tall, "bottom": 1 - (at + fall[k]) / tall}
+            axes = figure.add_subplot(figure.add_gridspec(1, 1, left=0.12, right=0.97, **place)[0])
+            one._waterfall(axes, colors, until, ghosts=k == 0)
+            name = f"{'AB'[k]}: " if self.beside else ""
+            axes.set_xlabel(f"{name}ms since the request began (typical request)")
+            at += fall[k] + 0.72
         rest = figure.add_gridspec(
-            2, 2, left=0.12, right=0.97, top=0.47, bottom=0.08, hspace=0.5, wspace=0.3,
-            width_ratios=(1.6, 1),
+            2, 2, left=0.12, right=0.97, top=1 - (at + 0.2) / tall, bottom=0.5 / tall,
+            hspace=0.5, wspace=0.3, width_ratios=(1.6, 1),
         )  # fmt: skip
-        fall = figure.add_subplot(top[0])
+        self._frames(figure.add_subplot(rest[0, 0]), figure.add_subplot(rest[1, 0]), colors)
+        self._curves(figure.add_subplot(rest[0, 1]), colors)
+        strip = figure.add_subplot(rest[1, 1])
+        shares = [(s, v) for s, v in self.percentiles().items() if s in self.stages]
+        theirs = {} if self.beside is None else self.beside.percentiles()
+        for i, (s, quantiles) in enumerate(shares):
+            color = colors[stage_color(s)]
+            rows = [(quantiles, i)] + ([(theirs[s], i + 0.25)] if s in theirs else [])
+            for (p50, p95, p99, _), y in rows:
+                strip.plot((p50, p99), (y, y), color=color, lw=1)
+                strip.plot((p50, p95, p99), (y, y, y), "o" if y == i else "x", color=color, ms=3)
+        strip.set(
+            yticks=range(len(shares)), yticklabels=[shown(s) for s, _ in shares],
+            ylim=(len(shares) - 0.5, -0.5),
+            xlabel="busy ms until first sound: p50, p95, p99" + (" (x: B)" if theirs else ""),
+        )  # fmt: skip
+        strip.tick_params(axis="y", labelsize=7)
+        return figure
+
+    def _lanes(self) -> int:
+        """How many stages the typical request has."""
+        own = self.arrays["s_req"] == 0
+        return len(np.unique(self.arrays["s_stage"][own]))
+
+    def _waterfall(self, fall, colors, until: float, ghosts: bool) -> None:
+        a, meta = self.arrays, self.meta
         own = a["s_req"] == 0
         lanes = [s for s in range(len(self.stages)) if (own & (a["s_stage"] == s)).any()]
-        until = float(self.until[self.typical]) * 1.08
         for i in np.flatnonzero(own & (a["s_t0"] < until)):
             s = int(a["s_stage"][i])
             fall.barh(
@@ -331,7 +382,7 @@ class LatencyView(View):
                 color=colors[meta["colors"][s]], alpha=0.85, edgecolor=colors["bg"], lw=0.6,
             )  # fmt: skip
         names = [meta["stages"][s] for s in lanes]
-        if self.reported:
+        if self.reported and ghosts:
             at = 0.0
             for _, ms in self.reported["spans"]:
                 fall.barh(
@@ -339,7 +390,6 @@ class LatencyView(View):
                     hatch="////",
                 )  # fmt: skip
                 at += ms
-            until = max(until, at * 1.04)
             names.append("reported")
             fall.text(
                 at, len(lanes) - 0.42, f"{self.reported['label']}: {at:.0f} ms", ha="right",
@@ -360,9 +410,11 @@ class LatencyView(View):
                 )
         fall.set(
             yticks=range(len(names)), yticklabels=names, xlim=(0, until),
-            ylim=(len(names) - 0.4, -0.6), xlabel="ms since the request began (typical request)",
+            ylim=(len(names) - 0.4, -0.6),
         )  # fmt: skip
-        bars, buffer = figure.add_subplot(rest[0, 0]), figure.add_subplot(rest[1, 0])
+
+    def _frames(self, bars, buffer, colors) -> None:
+        meta = self.meta
         steady = self.frames.get(int(self.requests[self.typical]))
         if steady is not None and steady["ms"].size:
             x, low = np.arange(len(steady["ms"])), np.zeros(len(steady["ms"]))
@@ -380,7 +432,19 @@ class LatencyView(View):
             gaps = np.flatnonzero(steady["gap"] > 0)
             buffer.plot(gaps, np.zeros(len(gaps)), "^", color=colors["bad"], ms=5, clip_on=False)
             buffer.set(ylabel="audio in hand (s)", xlabel="speech frame", xlim=bars.get_xlim())
-        ecdf, strip = figure.add_subplot(rest[0, 1]), figure.add_subplot(rest[1, 1])
+        if self.beside is not None:  # as lines over A's
+            other = self.beside.frames.get(int(self.beside.requests[self.beside.typical]))
+            if other is not None and other["ms"].size:
+                x = np.arange(len(other["ms"]))
+                told = {"color": colors["ink"], "lw": 1, "drawstyle": "steps-mid", "label": "B"}
+                bars.plot(x, other["ms"].sum(1), **told)
+                buffer.plot(x, other["buffer"], **told)
+                bars.legend(
+                    ncols=4, frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 0.98)
+                )
+
+    def _curves(self, ecdf, colors) -> None:
+        a, meta = self.arrays, self.meta
         for k, m in enumerate(meta["marks"]):
             t = np.sort(a["marks"][self.warm, k])
             t = t[np.isfinite(t)]
@@ -395,21 +459,22 @@ class LatencyView(View):
                 at = (np.quantile(t, share), share)
                 ecdf.annotate(m, at, (3, -7), textcoords="offset points", size=6)
         ecdf.set(ylabel="share of requests", xlabel="ms, end to end", ylim=(0, 1.02))
-        shares = [(s, v) for s, v in self.percentiles().items() if s in self.stages]
-        for i, (s, (p50, p95, p99, _)) in enumerate(shares):
-            color = colors[stage_color(s)]
-            strip.plot((p50, p99), (i, i), color=color, lw=1)
-            strip.plot((p50, p95, p99), (i, i, i), "o", color=color, ms=3)
-        strip.set(
-            yticks=range(len(shares)), yticklabels=[shown(s) for s, _ in shares],
-            ylim=(len(shares) - 0.5, -0.5), xlabel="busy ms until first sound: p50, p95, p99",
-        )  # fmt: skip
-        strip.tick_params(axis="y", labelsize=7)
-        return figure
+        if self.beside is not None and self.beside.final:
+            t = np.sort(self.beside.marks[self.beside.final][self.beside.warm] * 1e3)
+            t = t[np.isfinite(t)]
+            ecdf.step(
+                np.r_[t[:1], t], np.arange(len(t) + min(1, len(t))) / max(1, len(t)), where="post",
+                color=colors["image"], lw=1.6, ls=(0, (3, 2)),
+            )  # fmt: skip
 
 
 def _told(ms: float) -> str:
     return f"{ms:.0f} ms" if ms < 10_000 else f"{ms / 1000:.1f} s"
+
+
+def _place(stage: str) -> int:
+    parts = [i for i, part in enumerate(ORDER) if part in stage.lower().split(" prefill")[0]]
+    return parts[0] if parts else len(ORDER)
 
 
 def stage_color(stage: str) -> str:
@@ -457,14 +522,13 @@ def _frames(frames: Any, requests: np.ndarray, stages: tuple[str, ...]) -> dict[
     out = {}
     for r in np.unique(req).tolist():
         own = req == r
-        when, heard, long = ready[own], played[own], dur[own]
-        assumed = not np.isfinite(heard).all()
-        if assumed:
-            heard = np.empty(len(when))
-            free = -np.inf
-            for i in range(len(when)):
-                heard[i] = free = max(free, when[i])
-                free += long[i]
+        when, heard, long = ready[own], played[own].copy(), dur[own]
+        measured = np.isfinite(heard)
+        free = -np.inf
+        for i in np.arange(len(when)):
+            if not measured[i]:
+                heard[i] = max(free, when[i])
+            free = heard[i] + long[i]
         made = np.cumsum(long)
         # sound heard by the time that frame i was ready
         k = np.searchsorted(heard, when, side="right") - 1
@@ -480,7 +544,8 @@ def _frames(frames: Any, requests: np.ndarray, stages: tuple[str, ...]) -> dict[
             "dur": long,
             "buffer": np.maximum(0, made - listened),
             "gap": np.where(gap > 1e-3, gap, 0),
-            "assumed": assumed,
+            "assumed": not measured.all(),
+            "measured": bool(measured.any()),
             "rtf": float(total / 1e3 / long.sum()) if long.sum() else float("nan"),
         }
     return out

@@ -1,6 +1,7 @@
 // Which experts every token went to (data: routing.py). Facets as small multiples; the chosen one
 // large, with how evenly each layer is used beside it; the tokens with their margins below; then the
-// tokens of the chosen cell and the pairs of experts of the chosen layer.
+// tokens of the chosen cell and the pairs of experts of the chosen layer. With a second run B the
+// same layout shows B minus A (or either); tokens whose experts differ in B are marked.
 import {
   SMALL,
   axisX,
@@ -38,6 +39,8 @@ export function ratioText(ratio) {
     : `${ratio.toFixed(ratio < 9.95 ? 2 : 0)} \u00d7 fair`;
 }
 
+export const signed = (v) => `${v < 0 ? "\u2212" : "+"}${Math.abs(v).toFixed(2)}`;
+
 // Indices 0..n-1 cut into at most `most` runs of equal length.
 export function runs(n, most) {
   const by = Math.max(1, Math.ceil(n / most));
@@ -58,11 +61,28 @@ export function render({ model, el }) {
   let at = null; // [layer, expert] under the pointer
   let timer = 0;
 
-  const source = () => (weighed ? data.load_out : data.load);
-  const loadOf = (g, l, e) => {
-    const raw = source()[(g * L + l) * E + e];
-    return raw === MISSING ? NaN : raw / meta.scale;
+  const { other } = view;
+  let shownRun = other ? "delta" : "A"; // or "B"
+  const read = (one, g, l, e) => {
+    const raw = (weighed ? one.data.load_out : one.data.load)[(g * L + l) * E + e];
+    return raw === MISSING || raw === undefined ? NaN : raw / meta.scale;
   };
+  const loadA = (g, l, e) => read(view, g, l, e);
+  const loadB = (g, l, e) => (meta.match[g] < 0 ? NaN : read(other, meta.match[g], l, e));
+  const loadOf = (g, l, e) =>
+    shownRun === "A"
+      ? loadA(g, l, e)
+      : shownRun === "B"
+        ? loadB(g, l, e)
+        : loadB(g, l, e) - loadA(g, l, e);
+  const shade = (v) =>
+    shownRun === "delta" ? clamp(0.5 + v / (2 * meta.span), 0, 1) : diverging(v);
+  const told = (v) =>
+    shownRun === "delta" ? `B \u2212 A: ${signed(v)} fair shares` : ratioText(v);
+  const statOf = (one, g, l, k) =>
+    g < 0 ? NaN : one.data.stats[(g * L + l) * 5 + k];
+  const stats = (l, k) =>
+    shownRun === "B" ? statOf(other, meta.match[facet], l, k) : statOf(view, facet, l, k);
   const rowOf = (g, l) => Float32Array.from({ length: E }, (_, e) => loadOf(g, l, e));
   const whole = () =>
     meta.whole.findIndex((g) => meta.facets[g].stage === meta.facets[facet].stage);
@@ -94,28 +114,39 @@ export function render({ model, el }) {
     fillCell();
     view.redraw();
   };
+  if (other)
+    view.choice(
+      "Show",
+      [
+        ["delta", "B \u2212 A"],
+        ["A", "A"],
+        ["B", "B"],
+      ],
+      shownRun,
+      (value) => (shownRun = value),
+    );
   view.toggle(
     "Sort by load",
     "Order the experts of each layer by their load in this facet",
     false,
     (now) => (sorted = now),
   );
-  if (data.load_out)
+  if (data.load_out && (!other || other.data.load_out))
     view.toggle(
       "Weight \u00d7 output",
       "Weigh by the length of what the experts returned",
       false,
       (now) => (weighed = now),
     );
-  const play = view.button("\u25B6 Replay", "Step through the tokens (space)", () => replay());
-  const replay = () => {
-    if (timer) {
-      clearInterval(timer);
-      timer = 0;
-    } else timer = setInterval(() => (token() + stride < T ? step(1) : replay()), 140);
-    play.textContent = timer ? "\u25A0 Pause" : "\u25B6 Replay";
-  };
-  view.undo.push(() => clearInterval(timer));
+  let due = 0; // tokens of the replay, at 1x seven a second
+  const replay = view.replay("Step through the tokens (space)", (seconds) => {
+    due += 7 * seconds;
+    for (; due >= 1; due--) {
+      if (token() + stride >= T) return false;
+      step(1);
+    }
+    return true;
+  });
   const step = (by) => {
     const now = token();
     const next =
@@ -138,13 +169,13 @@ export function render({ model, el }) {
   };
   const chooseCell = (l, e) => {
     select({ layer: meta.layers[l], expert: e });
-    view.say(`layer ${meta.layers[l]}, expert ${e}: ${ratioText(loadOf(facet, l, e))}`);
+    view.say(`layer ${meta.layers[l]}, expert ${e}: ${told(loadOf(facet, l, e))}`);
   };
 
   // small multiples
   const pictures = new Map(); // of facets, as long as nothing about them changes
   const heat = (ctx, g, x0, y0, w, tall, colors, lut) => {
-    const key = [g, sorted, weighed, colors.mid].join();
+    const key = [g, sorted, weighed, shownRun, colors.mid].join();
     if (!pictures.has(key)) {
       const small = document.createElement("canvas");
       small.width = E;
@@ -155,7 +186,7 @@ export function render({ model, el }) {
         const row = rowOf(g, l);
         orderOf(row, sorted).forEach((e, k) => {
           if (Number.isNaN(row[e])) return;
-          image.data.set(lut[Math.round(diverging(row[e]) * 255)], 4 * (l * E + k));
+          image.data.set(lut[Math.round(shade(row[e]) * 255)], 4 * (l * E + k));
           image.data[4 * (l * E + k) + 3] = 255;
         });
       }
@@ -246,7 +277,8 @@ export function render({ model, el }) {
       const lut = table(colors);
       const { x0, x1, y0, y1 } = shape(w);
       const f = meta.facets[facet];
-      mainTitle.textContent = `${f.name}: share of routed weight over the fair share${weighed ? ", weighed by output" : ""}`;
+      const run = other ? (shownRun === "delta" ? ", B minus A" : `, run ${shownRun}`) : "";
+      mainTitle.textContent = `${f.name}: share of routed weight over the fair share${weighed ? ", weighed by output" : ""}${run}`;
       heat(ctx, facet, x0, y0, x1 - x0, y1 - y0, colors, lut);
       const cw = (x1 - x0) / E;
       ctx.font = SMALL;
@@ -276,7 +308,11 @@ export function render({ model, el }) {
       ctx.textAlign = "right";
       ctx.fillText("expert", x1, y1 + 30);
       ctx.textAlign = "left";
-      colorKey(ctx, x0, y1 + 40, 190, lut, ["idle, \u2264 1/8", "fair", "\u2265 8 \u00d7"], colors);
+      const ends =
+        shownRun === "delta"
+          ? [signed(-meta.span), "no change", signed(meta.span)]
+          : ["idle, \u2264 1/8", "fair", "\u2265 8 \u00d7"];
+      colorKey(ctx, x0, y1 + 40, 190, lut, ends, colors);
       // statistics: a bar each, aligned with the rows
       columnsOf(w).forEach((name, c) => {
         const x = x1 + 16 + c * 62;
@@ -286,9 +322,7 @@ export function render({ model, el }) {
             1,
             Math.max(
               2,
-              ...Array.from({ length: L }, (_, l) => data.stats[(facet * L + l) * 5 + 1]).filter(
-                Number.isFinite,
-              ),
+              ...Array.from({ length: L }, (_, l) => stats(l, 1)).filter(Number.isFinite),
             ),
             "max / fair",
             (v) => v.toFixed(1),
@@ -298,8 +332,9 @@ export function render({ model, el }) {
         ctx.fillStyle = colors.soft;
         ctx.fillText(title, x, 10);
         for (let l = 0; l < L; l++) {
-          const v = data.stats[(facet * L + l) * 5 + k];
+          const v = stats(l, k);
           if (!Number.isFinite(v)) continue;
+          const then = shownRun === "delta" ? statOf(other, meta.match[facet], l, k) : NaN;
           const y = y0 + l * cellHeight;
           ctx.fillStyle = colors.grid;
           ctx.fillRect(x, y + cellHeight * 0.2, 30, Math.max(1, cellHeight * 0.6));
@@ -310,9 +345,13 @@ export function render({ model, el }) {
             30 * clamp(v / most, 0, 1),
             Math.max(1, cellHeight * 0.6),
           );
+          if (Number.isFinite(then)) {
+            ctx.fillStyle = colors.high;
+            ctx.fillRect(x + 30 * clamp(then / most, 0, 1) - 1, y + 1, 2, cellHeight - 2);
+          }
           if (l % every === 0) {
-            ctx.fillStyle = colors.ink;
-            ctx.fillText(format(v), x + 34, y + cellHeight / 2);
+            ctx.fillStyle = Number.isFinite(then) ? colors.high : colors.ink;
+            ctx.fillText(format(Number.isFinite(then) ? then : v), x + 34, y + cellHeight / 2);
           }
         }
       });
@@ -382,7 +421,9 @@ export function render({ model, el }) {
       const ratio = loadOf(facet, l, e);
       return [
         [`layer ${meta.layers[l]}, expert ${e}`, meta.facets[facet].name],
-        [ratioText(ratio), `${percent(ratio / E)} of the routed weight`],
+        shownRun === "delta"
+          ? [told(ratio), `A ${ratioText(loadA(facet, l, e))}, B ${ratioText(loadB(facet, l, e))}`]
+          : [ratioText(ratio), `${percent(ratio / E)} of the routed weight`],
         "click: its tokens",
       ];
     },
@@ -412,9 +453,10 @@ export function render({ model, el }) {
   const most = known.length ? known[Math.floor(known.length * 0.98)] || 1 : 1;
   const strip = panel(
     stripHost,
-    108,
+    other ? 116 : 108,
     (ctx, w, tall, colors) => {
       const x = linear(0, T, LEFT, w - 8);
+      const lower = other ? 8 : 0; // room for the row of flips
       const y = linear(0, most, 62, 6);
       const { by, starts } = runs(T, Math.floor(w - LEFT - 8));
       const wide = Math.max(1, Math.round(x(by) - x(0)));
@@ -440,6 +482,14 @@ export function render({ model, el }) {
         }
         ctx.fillStyle = colorOf(colors, data.modality[i]);
         ctx.fillRect(Math.round(x(i)), 65, wide + 1, 5);
+        if (!other) continue;
+        let flips = 0;
+        for (let j = i; j < Math.min(T, i + by); j++)
+          if (data.flips[j] < 255) flips = Math.max(flips, data.flips[j]);
+        ctx.fillStyle = data.flips[i] === 255 ? colors.grid : colors.bad;
+        ctx.globalAlpha = data.flips[i] === 255 ? 1 : flips / L;
+        ctx.fillRect(Math.round(x(i)), 72, wide + 1, 5);
+        ctx.globalAlpha = 1;
       }
       // stages and modalities by name, where they are long enough
       let from = 0;
@@ -450,7 +500,7 @@ export function render({ model, el }) {
         const text = `${meta.stages.length > 1 && (from === 0 || data.stage[from] !== data.stage[from - 1]) ? `${meta.stages[data.stage[from]]}: ` : ""}${meta.modalities[data.modality[from]]}`;
         if (ctx.measureText(text).width < x(i) - x(from) - 2) {
           ctx.fillStyle = colors.soft;
-          ctx.fillText(text, x(from), 78);
+          ctx.fillText(text, x(from), 78 + lower);
         }
         from = i;
       }
@@ -477,8 +527,9 @@ export function render({ model, el }) {
       ctx.fillText(most.toFixed(2), LEFT - 6, 8);
       ctx.fillText(meta.by_logits ? "logits" : "weight", LEFT - 6, 22);
       ctx.fillText("0", LEFT - 6, 60);
+      if (other) ctx.fillText("flips", LEFT - 6, 75);
       ctx.textAlign = "left";
-      axisX(ctx, x, 86, colors, { format: (v) => v.toLocaleString("en"), unit: "tok" });
+      axisX(ctx, x, 86 + lower, colors, { format: (v) => v.toLocaleString("en"), unit: "tok" });
       if (by > 1) {
         ctx.textAlign = "right";
         ctx.fillText(`a bar: the closest of ${by} tokens`, w - 8, 10);
@@ -503,6 +554,12 @@ export function render({ model, el }) {
         "margin",
         `${data.least[i].toFixed(3)}${data.ties?.[i] ? `; near-tie in ${data.ties[i]} layers` : ""}`,
       ]);
+    if (other)
+      lines.push(
+        data.flips[i] === 255
+          ? ["B", "has no such token"]
+          : ["B", `has other experts in ${data.flips[i]} of ${L} layers`],
+      );
     const row = inspected(i);
     const chosen = cell();
     if (row >= 0 && chosen) {
@@ -564,6 +621,25 @@ export function render({ model, el }) {
     ),
   );
   if (K > 1) row.append(pairsHost);
+  // what the chosen token's layer would do without its first choice: a preview, nothing is run
+  const nextBest = (l) => {
+    const i = token();
+    const row = inspected(i);
+    if (row < 0 || !data.next || data.next[row * L + l] < 0) return [];
+    const first = data.ids[(row * L + l) * K];
+    const stageName = meta.stages[data.stage[i]];
+    const place = i - data.stage.indexOf(data.stage[i]);
+    return [
+      h(
+        "p",
+        { class: "ow-note", style: "margin-top:8px" },
+        `Token ${i}: without expert ${first}, its first choice here (${percent(data.w[(row * L + l) * K] / 255)}), expert ${data.next[row * L + l]} would come in, ${data.margin[row * L + l].toFixed(3)} below its last. `,
+        stageName === "thinker"
+          ? h("code", {}, `wb.next_best(${place}, ${meta.layers[l]})`)
+          : null,
+      ),
+    ];
+  };
   const fillCell = () => {
     const chosen = cell();
     if (!chosen || chosen[1] === null) {
@@ -586,8 +662,8 @@ export function render({ model, el }) {
       ),
     ].filter((i) => i >= 0);
     const stageName = meta.stages[meta.facets[facet].stage];
-    const stats = ["entropy", "max / fair", "Gini", "idle", "z-loss"]
-      .map((name, k) => [name, data.stats[(facet * L + l) * 5 + k]])
+    const facts = ["entropy", "max / fair", "Gini", "idle", "z-loss"]
+      .map((name, k) => [name, stats(l, k)])
       .filter(([, v]) => Number.isFinite(v));
     cellBox.replaceChildren(
       h("h4", {}, `Layer ${meta.layers[l]}, expert ${e} of the ${stageName}`),
@@ -616,7 +692,14 @@ export function render({ model, el }) {
       h(
         "p",
         { class: "ow-note", style: "margin-top:8px" },
-        `This layer: ${stats.map(([k, v]) => `${k} ${Number(v.toFixed(3))}`).join(" \u00b7 ")}`,
+        `This layer: ${facts.map(([k, v]) => `${k} ${Number(v.toFixed(3))}`).join(" \u00b7 ")}`,
+      ),
+      ...nextBest(l),
+      h(
+        "p",
+        { class: "ow-note" },
+        "Try: ",
+        h("code", {}, `wb.ban_expert(${meta.layers[l]}, ${e}, "${stageName}")`),
       ),
       h("p", { class: "ow-note" }, "Where tokens went says little about what an expert encodes."),
     );
@@ -700,6 +783,9 @@ export function render({ model, el }) {
   const notes = [
     meta.by_logits
       ? `Orange: a near-tie (margin below ${meta.near_tie}), which rounding may flip.`
+      : "",
+    other
+      ? "Tokens, pairs and margins are of A; a red mark: B chose other experts (grey: B lacks the token)."
       : "",
     "Experts of different layers are unrelated; nothing is added over layers.",
     ...meta.notes,

@@ -10,6 +10,8 @@ layers, and of different stages, have nothing in common but their number; nothin
 over layers or stages. Routing tells where a token went, not what an expert encodes or how much it
 mattered: with `out_norm` the view can weigh by the length of what came out.
 
+With `beside`, the view of a second run B, the same layout shows B minus A, facet by facet.
+
 `topk_ids` has vLLM's shape (int16[len, layers, top_k]), so its dumps can be shown too. Above
 INSPECT entries only every so many tokens can be inspected; sums are always over all tokens.
 
@@ -42,6 +44,8 @@ class RoutingView(View):
     t0, t1 f32[T]: seconds of what was heard or spoken, NaN = none
     tokens: T strings; position i32[T] in the run's table of tokens (default 0..T-1)
     E, K: experts and chosen experts; layers: names of the L layers (default 0..L-1)
+    beside: of a run B with the same layers and experts; same i32[T]: the row of the same token in
+        it, -1 = none (default: the same row)
     """
 
     module = "routing"
@@ -71,6 +75,8 @@ class RoutingView(View):
         near_tie: float = NEAR_TIE,
         title: str = "Expert routing",
         link: str = "",
+        beside: "RoutingView | None" = None,
+        same: np.ndarray | None = None,
     ):
         ids = shaped(topk_ids, "topk_ids", "T L K", "int16", **({"K": K} if K else {}))
         T, L, K = ids.shape
@@ -179,6 +185,35 @@ class RoutingView(View):
         if ties is not None:
             share = (ties > 0).mean()
             said.append(f"{share:.0%} of tokens have a near-tie in some layer.")
+        against: dict[str, Any] = {}
+        self.delta, compared = None, ""
+        if beside is not None:
+            if (beside.meta["E"], beside.meta["layers"]) != (E, numbers):
+                raise ValueError("beside has other layers or another number of experts")
+            names_b = beside.facets
+            match = [names_b.index(n) if n in names_b else -1 for n in names]
+            self.delta = np.stack(
+                [
+                    beside.load[b] - load[g] if b >= 0 else np.full((L, E), np.nan)
+                    for g, b in enumerate(match)
+                ]
+            )
+            flips = _flips(ids, beside.data["topk_ids"], same)
+            arrays["flips"] = flips
+            large = [f["tokens"] >= LEAST_COUNT for f in facets]
+            known = np.abs(self.delta[large])
+            known = known[np.isfinite(known)]
+            span = float(max(0.1, np.quantile(known, 0.99))) if len(known) else 1.0
+            against = {"match": match, "span": round(span, 2)}
+            share = flips[flips < 255].mean() / L if (flips < 255).any() else 0
+            first = np.nan_to_num(self.delta[whole[0]])
+            most = np.unravel_index(np.abs(first).argmax(), first.shape)
+            compared = (
+                f"B minus A: {T:,} and {beside.meta['T']:,} tokens, {L} layers, {E} experts."
+                f" Largest change in the {names[whole[0]]}: expert {most[1]} of layer"
+                f" {numbers[most[0]]}, {first[most]:+.2f} fair shares. Of the choices for tokens"
+                f" that both have, {share:.0%} differ."
+            )
         subtitle = " ".join(said)
         self.load, self.stats, self.facets, self.pairs = load, stats, names, pairs
         self.colors = [m for m in modalities]
@@ -203,15 +238,19 @@ class RoutingView(View):
                 "stages": list(stages), "phases": list(phases), "near_tie": near_tie,
                 "scale": SCALE, "by_logits": logits is not None, "notes": notes,
                 "pairs": {str(row): pairs[g] for row, g in enumerate(whole)},
+                **against,
             },
             arrays=arrays,
             table=table,
             link=link,
+            beside=beside,
+            compared=compared,
             data={
                 "topk_ids": ids, "topk_w": weights, "logits": logits, "tokens": words, **label,
                 "load": dict(zip(names, load, strict=True)), "stats": stats,
                 "lift": {names[g]: lift[g] for g in whole}, "margin": margin, "t0": time[0],
                 "t1": time[1], "shared_gate": shared_gate, "out_norm": out_norm,
+                "delta": None if self.delta is None else dict(zip(names, self.delta, strict=True)),
             },
         )  # fmt: skip
 
@@ -234,10 +273,13 @@ class RoutingView(View):
         image = None
         for k, g in enumerate(show):
             axes = figure.add_subplot(grid[k // columns, k % columns])
-            log = np.log2(np.clip(self.load[g], 1 / 8, 8))
+            if self.delta is None:
+                shade, most = np.log2(np.clip(self.load[g], 1 / 8, 8)), 3
+            else:
+                shade, most = self.delta[g], meta["span"]
             image = axes.imshow(
-                log, aspect="auto", interpolation="nearest", cmap=map_,
-                norm=TwoSlopeNorm(0, -3, 3),
+                shade, aspect="auto", interpolation="nearest", cmap=map_,
+                norm=TwoSlopeNorm(0, -most, most),
             )  # fmt: skip
             axes.set_title(f"{self.facets[g]}\n{meta['facets'][g]['tokens']:,} tokens", size=7.5)
             if k % columns == 0:
@@ -247,10 +289,29 @@ class RoutingView(View):
             if k // columns == rows - 1:
                 axes.set_xlabel("expert")
         bar = figure.add_axes((0.92, 0.5 / tall, 0.012, 1 - 1.6 / tall))
-        key = figure.colorbar(image, cax=bar, ticks=(-3, -1, 0, 1, 3))
-        key.ax.set_yticklabels(["1/8", "1/2", "fair", "2 x", "8 x"], size=7)
+        if self.delta is None:
+            key = figure.colorbar(image, cax=bar, ticks=(-3, -1, 0, 1, 3))
+            key.ax.set_yticklabels(["1/8", "1/2", "fair", "2 x", "8 x"], size=7)
+        else:
+            key = figure.colorbar(image, cax=bar, ticks=(-most, 0, most))
+            key.ax.set_yticklabels([f"-{most:.2g}", "B = A", f"+{most:.2g}"], size=7)
         key.outline.set_visible(False)
         return figure
+
+
+def _flips(ids: np.ndarray, other: np.ndarray, same: np.ndarray | None) -> np.ndarray:
+    """Layers in which a token of A has other experts than the same token of B, u8[T]; 255: B has
+    no such token."""
+    T, L, _ = ids.shape
+    row = np.where(np.arange(T) < len(other), np.arange(T), -1) if same is None else same
+    row = shaped(row, "same", "T", "int32", T=T)
+    if row.max(initial=-1) >= len(other):
+        raise ValueError(f"same names row {row.max()}, beside has {len(other)} tokens")
+    if ids.shape[2] != other.shape[2]:  # another top-k: every set differs
+        differ = np.ones((T, L), bool)
+    else:
+        differ = (np.sort(ids, -1) != np.sort(other[row], -1)).any(-1)
+    return np.where(row < 0, 255, np.minimum(differ.sum(1), 254)).astype(np.uint8)
 
 
 def _facets(label, modalities, stages, phases):

@@ -142,6 +142,14 @@ export function decode(index, bytes) {
   return out;
 }
 
+// The arrays whose names begin with a prefix, without it.
+export const under = (arrays, prefix) =>
+  Object.fromEntries(
+    Object.entries(arrays)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, array]) => [name.slice(prefix.length), array]),
+  );
+
 export function csv(rows) {
   const quote = (cell) => {
     const text = cell === null || cell === undefined ? "" : String(cell);
@@ -168,6 +176,7 @@ export function h(tag, props = {}, ...kids) {
 export function stage({ model, el }) {
   const spec = model.get("spec");
   const data = decode(spec.arrays, model.get("blob"));
+  const other = spec.meta.beside && { meta: spec.meta.beside, data: under(data, "b.") };
   const tools = h("div", { class: "ow-tools" });
   const tip = h("div", { class: "ow-tip", role: "tooltip" });
   const live = h("div", { class: "ow-live", "aria-live": "polite" });
@@ -357,6 +366,30 @@ export function stage({ model, el }) {
     tools.append(h("label", {}, text, node));
     return node;
   };
+  // Play something again at 0.25 to 4 times its speed: `tick` is given the seconds that went by and
+  // says whether there is more. The function returned starts or pauses.
+  const replay = (title, tick) => {
+    let raf = 0;
+    let speed = 1;
+    const toggle = () => {
+      cancelAnimationFrame(raf);
+      let last = 0;
+      const step = (now) => {
+        const more = tick(last ? (speed * (now - last)) / 1000 : 0);
+        last = now;
+        if (more) raf = requestAnimationFrame(step);
+        else toggle();
+      };
+      raf = raf ? 0 : requestAnimationFrame(step);
+      node.textContent = raf ? "\u275A\u275A Pause" : "\u25B6 Replay";
+    };
+    const node = button("\u25B6 Replay", title, toggle);
+    const rates = ["0.25", "0.5", "1", "2", "4"];
+    choice("", rates.map((rate) => [rate, `${rate}\u00d7`]), "1", (rate) => (speed = +rate));
+    tools.lastChild.lastChild.setAttribute("aria-label", "Speed of the replay");
+    undo.push(() => cancelAnimationFrame(raf));
+    return toggle;
+  };
   // A file out of the page; a sandboxed frame may not offer one, so there the button is absent.
   const download = (text, title, name, type, make) => {
     if (location.protocol === "about:") return;
@@ -406,6 +439,7 @@ export function stage({ model, el }) {
     spec,
     meta: spec.meta,
     data,
+    other, // a second run beside this one: { meta, data }, or undefined
     root,
     body,
     tools,
@@ -418,6 +452,7 @@ export function stage({ model, el }) {
     button,
     toggle,
     choice,
+    replay,
     download,
     keys,
     say,
@@ -533,6 +568,24 @@ export function line(ctx, x0, y0, x1, y1) {
   ctx.moveTo(x0, y0);
   ctx.lineTo(x1, y1);
   ctx.stroke();
+}
+
+// A waveform from pairs of lowest and highest sample, i8[P, 2], over `seconds` of a scale of time.
+export function wave(ctx, peaks, x, seconds, w, tall) {
+  const count = peaks.shape[0];
+  for (let px = 0; px < w; px++) {
+    const from = Math.floor((x.invert(px) / seconds) * count);
+    const to = Math.max(from + 1, Math.floor((x.invert(px + 1) / seconds) * count));
+    if (from >= count) break;
+    let lo = 0;
+    let hi = 0;
+    for (let k = Math.max(0, from); k < Math.min(count, to); k++) {
+      lo = Math.min(lo, peaks[2 * k]);
+      hi = Math.max(hi, peaks[2 * k + 1]);
+    }
+    const top = tall / 2 - (hi / 127) * (tall / 2 - 2);
+    ctx.fillRect(px, top, 1, Math.max(1, ((hi - lo) / 127) * (tall / 2 - 2)));
+  }
 }
 
 export function hatch(ctx, x, y, w, height, color, step = 5) {

@@ -30,6 +30,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +119,28 @@ class View:
         table: Table,
         data: dict[str, Any],
         link: str = "",
+        beside: "View | None" = None,
+        compared: str = "",
     ):
+        """`beside` is the same view of a second run B, shown in the same layout; `compared` says
+        in place of both subtitles what there is to see."""
+        arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+        if beside is not None:
+            if type(beside) is not type(self):
+                raise ValueError(f"beside is a {type(beside).__name__}, not {type(self).__name__}")
+            arrays |= {f"b.{name}": a for name, a in beside.arrays.items()}
+            meta, data = {**meta, "beside": beside.meta}, {**data, "beside": beside.data}
+            alt = f"{alt} Beside it a second run, B: {beside.subtitle} {compared}".strip()
+            subtitle = compared or f"A: {subtitle} B: {beside.subtitle}"
+            rows = zip_longest(table.rows, beside.table.rows)  # cut to its first rows it has both
+            both = [
+                (name, *row) for pair in rows for name, row in zip("AB", pair, strict=True) if row
+            ]
+            table = Table(("run", *table.head), both, table.caption)
         self.title, self.subtitle, self.alt, self.table = title, subtitle, alt, table
         self.data = data  # everything as it was given and derived: dicts of columns and arrays
         self.link = link  # views with the same link share their selection on a page
-        self.arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-        self.meta = meta
+        self.arrays, self.meta, self.beside = arrays, meta, beside
         self._selection = Selection()
         self._widget: Any = None
         self._pictures: dict[tuple[str, int], bytes] = {}

@@ -1,30 +1,29 @@
 """Two runs side by side: what was changed, and what came of it.
 
     change = wb.diff(run, alt)
-    change                       # a table in a notebook
+    change                       # both in one layout: texts, sounds, spectra, codes, experts
+    change.view.align()          # a view of both; also .routing() .attention() .latency()
     change.summary(); change.words()      # DataFrames
+    change.export("ab.html")     # all of it as one offline page
 
 What was not recorded, or can't be compared, is left out of the table and is None here; the
-measures are those of metrics.py. In a notebook both can be listened to. Left out: playing them in
-step (stack `run.view.align()` and `alt.view.align()` for that).
+measures are those of metrics.py. Left out: more than two runs (workbench/sweep.py has many).
 """
 
-import base64
-import io
-import wave
 from dataclasses import dataclass, fields
 from difflib import SequenceMatcher
-from html import escape
+from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from widgets.pair import ONLY_A, ONLY_B, SAME, PairView
 from workbench import metrics
 from workbench.omnirun import pack
 from workbench.run import STAGES, Run, tables
-
-LONGEST = 30.0  # seconds of each run that a page carries
+from workbench.views import LINK, Views, export
 
 
 class Passage(NamedTuple):
@@ -114,37 +113,73 @@ class Diff:
             lines.append(f"{row.name}:{pair}{change}")
         return "\n".join(lines)
 
+    @property
+    def view(self) -> Views:
+        """The views of both runs, B beside A: `.align()`, `.routing()`, `.attention()`,
+        `.latency()`."""
+        return Views(self.run, self.alt)
+
+    @cached_property
+    def layout(self) -> PairView:
+        """Texts, sounds and what differs between them, in one view."""
+        run, alt, spoken = self.run, self.alt, self.codes is not None
+        count = min(len(run.codes), len(alt.codes))
+        return PairView(
+            words=self._rows(),
+            changed=self.changed,
+            sounds=(run.audio, alt.audio),
+            rate=run.meta.rate,
+            frame_s=run.meta.frame_s,
+            spans=(run.spans, alt.spans),
+            mel=metrics.mel_steps(run, alt) if spoken else None,
+            hop_s=metrics.HOP,
+            codes=(run.codes[:count] != alt.codes[:count]).T if spoken else None,
+            flips={stage: metrics.token_flips(run, alt, stage) for stage in self.flips},
+            flip_tokens={
+                stage: [run.pieces.get(str(i), "") for i in run.stage(stage).id.tolist()]
+                for stage in self.flips
+            },
+            flip_layers={stage: run.routing.of(stage).layers for stage in self.flips},
+            measures=self.measures(),
+            link=LINK,
+        )
+
+    def export(self, path: str | Path, force: bool = False) -> Path:
+        """Write the layout and all views that both runs have as one offline page."""
+        return export(self.run, path, force, [self.layout, *self.view])
+
+    def _rows(self) -> dict[str, Any]:
+        """The text diff word by word: those of A before those of B where they differ."""
+        run, alt = self.run, self.alt
+        rows: list[tuple[int, int, int]] = []
+        for kind, a, b, c, d in _opcodes(run, alt):
+            if kind == "equal":
+                rows += [(SAME, i, c + i - a) for i in range(a, b)]
+            else:
+                rows += [(ONLY_A, i, -1) for i in range(a, b)]
+                rows += [(ONLY_B, -1, i) for i in range(c, d)]
+        kinds, mine, yours = np.array(rows, np.int32).reshape(-1, 3).T
+        place = Views(run).rows_of_words()
+        known = np.zeros(0) if self.kl is None else self.kl
+        texts = [
+            run.pieces[str(run.words[i])] if i >= 0 else alt.pieces[str(alt.words[j])]
+            for i, j in zip(mine, yours, strict=True)
+        ]
+        return {
+            "kind": kinds.astype(np.uint8),
+            "str": texts,
+            "a": mine,
+            "b": yours,
+            "kl": np.array([known[i] if 0 <= i < len(known) else np.nan for i in mine]),
+            "position": np.array([place[i] if i >= 0 else -1 for i in mine], np.int32),
+        }
+
     def _repr_html_(self) -> str:
-        text = "".join(
-            escape(p.run) if p.same else f"<del>{escape(p.run)}</del><ins>{escape(p.alt)}</ins>"
-            for p in self.text
-        )
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(_short(cell))}</td>" for cell in row) + "</tr>"
-            for row in self.measures()
-        )
-        head = "".join(f"<th>{name}</th>" for name in ("", "run", "alt", "change", ""))
-        changed = escape(", ".join(self.changed) or "nothing")
-        players = _player(self.run, "run") + _player(self.alt, "alt")
-        table = f"<table><tr>{head}</tr>{rows}</table>"
-        return f"<p>changed: {changed}</p><p>{text}</p>{players}{table}"
+        """What is left where scripts are stripped: text diff, players, picture, table."""
+        return self.layout.snapshot()
 
-
-def _player(run: Run, name: str) -> str:
-    """The sound of a run to listen to in a page, at most its first 30 seconds; "" if silent."""
-    count = min(len(run.audio), round(LONGEST * run.meta.rate))
-    if not count:
-        return ""
-    data = io.BytesIO()
-    with wave.open(data, "wb") as file:
-        file.setparams((1, 2, run.meta.rate, count, "NONE", ""))
-        file.writeframes((run.audio[:count].clip(-1, 1) * 32767).astype("<i2").tobytes())
-    sound = base64.b64encode(data.getvalue()).decode()
-    cut = f", first {LONGEST:g} s" if count < len(run.audio) else ""
-    return (
-        f"<p>{name}{cut} <audio controls aria-label='the sound of {name}'"
-        f" src='data:audio/wav;base64,{sound}'></audio></p>"
-    )
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+        return {**self.layout._repr_mimebundle_(include, exclude), "text/plain": repr(self)}
 
 
 def _short(value: Any) -> str:
@@ -198,9 +233,12 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _passages(run: Run, alt: Run) -> tuple[Passage, ...]:
-    mine, yours = run.words.tolist(), alt.words.tolist()
-    texts = [[r.pieces[str(i)] for i in words] for r, words in ((run, mine), (alt, yours))]
+    texts = [[r.pieces[str(i)] for i in r.words.tolist()] for r in (run, alt)]
     return tuple(
         Passage(kind == "equal", "".join(texts[0][a:b]), "".join(texts[1][c:d]))
-        for kind, a, b, c, d in SequenceMatcher(None, mine, yours, False).get_opcodes()
+        for kind, a, b, c, d in _opcodes(run, alt)
     )
+
+
+def _opcodes(run: Run, alt: Run) -> list[tuple[str, int, int, int, int]]:
+    return SequenceMatcher(None, run.words.tolist(), alt.words.tolist(), False).get_opcodes()

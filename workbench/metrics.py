@@ -22,6 +22,7 @@ import numpy as np
 from workbench.run import SPEECH, Run
 
 HOP, WINDOW, BANDS, FLOOR = 0.01, 0.025, 80, 1e-8  # seconds, seconds, mel bands, power
+UNKNOWN = 255  # in a map of flips
 LONGEST = 2000  # tokens between the same beginning and the same end that are matched one by one
 
 
@@ -74,13 +75,19 @@ def mel_db(wave: np.ndarray, rate: int, bands: int = BANDS) -> np.ndarray:
     return (10 * np.log10(np.maximum(power @ filters.T, FLOOR))).T.astype(np.float32)
 
 
-def mel_distance(run: Run, alt: Run) -> float:
-    """Mean absolute difference of the log-mel spectra over their common length, dB."""
+def mel_steps(run: Run, alt: Run) -> np.ndarray:
+    """Mean absolute difference of the log-mel spectra at each step of 10 ms of their common
+    length, dB, f32[N]."""
     count = min(len(run.audio), len(alt.audio))
     if not count:
         raise ValueError("mel distance needs the sound of both runs: speak=True")
     rate = run.meta.rate
-    return float(np.abs(mel_db(run.audio[:count], rate) - mel_db(alt.audio[:count], rate)).mean())
+    return np.abs(mel_db(run.audio[:count], rate) - mel_db(alt.audio[:count], rate)).mean(0)
+
+
+def mel_distance(run: Run, alt: Run) -> float:
+    """Mean absolute difference of the log-mel spectra over their common length, dB."""
+    return float(mel_steps(run, alt).mean())
 
 
 def codes_changed(run: Run, alt: Run) -> np.ndarray:
@@ -103,16 +110,25 @@ def flips(run: Run, alt: Run, stage: str = "thinker") -> float:
 
 def layer_flips(run: Run, alt: Run, stage: str = "thinker") -> np.ndarray:
     """Share of the matched tokens whose set of experts differs, f64[L]."""
+    flips = token_flips(run, alt, stage)
+    known = (flips[0] != UNKNOWN) if len(flips) else np.zeros(0, bool)
+    if not known.any():
+        raise ValueError(f"the {stage}'s tokens have nothing in common")
+    return flips[:, known].mean(1)
+
+
+def token_flips(run: Run, alt: Run, stage: str = "thinker") -> np.ndarray:
+    """For every layer and token of `run`, u8[L, T]: 1 where its set of experts differs, 0 where it
+    does not, 255 where `alt` has no such token."""
     one, other = run.routing.of(stage), alt.routing.of(stage)
     if one.layers != other.layers:
         raise ValueError(f"the runs have other layers: {one.layers}, {other.layers}")
     mine, yours = matched(run, alt, stage)
-    if not len(mine):
-        raise ValueError(f"the {stage}'s tokens have nothing in common")
+    flips = np.full((len(one.layers), len(one.experts)), UNKNOWN, np.uint8)
     a, b = np.sort(one.experts[mine], -1), np.sort(other.experts[yours], -1)
-    if a.shape != b.shape:  # another top-k: every token's set differs
-        return np.ones(len(one.layers))
-    return (a != b).any(-1).mean(0)
+    # with another top-k every token's set differs
+    flips[:, mine] = 1 if a.shape != b.shape else (a != b).any(-1).T
+    return flips
 
 
 def matched(run: Run, alt: Run, stage: str = "thinker") -> tuple[np.ndarray, np.ndarray]:

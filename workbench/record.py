@@ -4,6 +4,8 @@
     for chunk in recording: play(chunk.audio)
     run = recording.run()                             # also of a turn that was stopped
 
+A live player may tell when a frame was heard: `recording.played(frame)`.
+
 Text, codes and sound are those of an unrecorded turn, bit for bit; a test holds them equal. The
 estimate is made before anything is computed: a recording that would not fit the budget is refused,
 one that outgrows it on the way is stopped with an error. What can be recorded: tapes.py.
@@ -105,6 +107,14 @@ class Recording:
                         f" after {self.watch.now() / 1e9:.1f} s; record less, or give more"
                     )
                 yield chunk
+
+    def played(self, frame: int, seconds: float | None = None) -> None:
+        """A player says when a frame of speech was heard: so many seconds after the turn began, by
+        default now. Frames that nobody tells of are NaN in `run.latency.played`."""
+        if not 0 <= frame < len(self.watch.audio):
+            raise ValueError(f"no frame {frame}: {len(self.watch.audio)} were given out so far")
+        now = self.watch.now() if seconds is None else round(1e9 * seconds)
+        self.watch.played.setdefault(frame, now)
 
     def run(self) -> Run:
         """The recorded turn, as far as it went."""

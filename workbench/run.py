@@ -200,6 +200,7 @@ class Latency(Checked):
     chunk: Int32[np.ndarray, " N"]  # the frame being made
     n_in: Int32[np.ndarray, " N"]  # positions that went in
     parent: Int32[np.ndarray, " N"]  # the span around it, -1 = none
+    played: Float64[np.ndarray, " F"] | None = None  # when the player let each frame be heard
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,13 @@ class Run(Checked):
         from workbench.views import export
 
         return export(self, path, force)
+
+    def attribute(self, target: Any = None, over: str = "audio", method: str = "ablation", **how):
+        """What the answer rests on: an `Attribution`, see attribution.py. A run from a file needs
+        `lab=`."""
+        from workbench.attribution import attribute
+
+        return attribute(self, target, over, method, **how)
 
     @property
     def view(self):

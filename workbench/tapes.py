@@ -519,7 +519,14 @@ class LatencyTape(Tape):
         index = np.array([names.index(labels.get(n, n)) for n in columns[0]], np.uint8)
         start, end = (np.array(column, np.int64) for column in columns[1:3])
         chunk, count, parent = (np.array(column, np.int32) for column in columns[3:])
-        return {"latency": Latency(tuple(names), index, start, end, chunk, count, parent)}
+        played = self.watch.played
+        heard = [played.get(i, np.nan) for i in range(len(self.watch.audio))] if played else None
+        return {
+            "latency": Latency(
+                tuple(names), index, start, end, chunk, count, parent,
+                None if heard is None else np.array(heard, np.float64),
+            )
+        }  # fmt: skip
 
 
 PLAIN: dict[str, Callable[[Omni, str], Tape]] = {

@@ -2,19 +2,21 @@
 
     run.view.attention(stage="talker").png()
     run.export("turn.html")                           # all that was recorded, one offline page
+    wb.diff(run, alt).view.align()                    # two runs in one layout
 
 Nothing is computed here but the bookkeeping: every number comes from the Run. What the Run did not
 record has no view, and the error says how to record it. The views of a run share one selection.
 
 Letters: T tokens, L layers, K chosen experts, H heads, Q queries, F frames.
-Left out: views of several runs at once.
+Left out: views of more than two runs at once (but for `latency`, which takes repeats of a turn).
 """
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,7 @@ from widgets.attention import AttentionView
 from widgets.latency import LatencyView
 from widgets.routing import RoutingView
 from widgets.view import View, page
-from workbench.metrics import HOP, mel_db
+from workbench.metrics import HOP, matched, mel_db
 from workbench.run import MODALITIES, STAGES, UNITS, Routing, Run, missing
 
 LINK = "run"
@@ -36,21 +38,27 @@ STEPS = ("talker", "mtp", "code2wav")  # what makes a frame
 
 @dataclass(frozen=True)
 class Views:
-    """The views of one run."""
+    """The views of one run, or of a run and a second one, B, in the same layout."""
 
     run: Run
+    beside: Run | None = None
 
     def __iter__(self) -> Iterator[View]:
-        """Every view that the run has recorded enough for."""
-        run = self.run
-        if len(run.audio):
+        """Every view that the run has recorded enough for (or both of them have)."""
+        runs = [self.run] if self.beside is None else [self.run, self.beside]
+        if all(len(run.audio) for run in runs):
             yield self.align()
-        if run.routed:
+        if any(all(stage in run.routed for run in runs) for stage in STAGES):
             yield self.routing()
-        for maps in run.attention:
-            yield self.attention(maps.stage)
-        if run.latency is not None:
+        for maps in self.run.attention:
+            if all(maps.stage in [other.stage for other in run.attention] for run in runs):
+                yield self.attention(maps.stage)
+        if all(run.latency is not None for run in runs):
             yield self.latency()
+
+    def _other(self, view: str, *how: Any) -> Any:
+        """The same view of the second run, if there is one."""
+        return None if self.beside is None else getattr(Views(self.beside), view)(*how)
 
     def align(self, title: str = "Text and speech") -> AlignView:
         """Emission, spans and coverage of what was spoken."""
@@ -71,7 +79,11 @@ class Views:
                 "token_id": units.token,
                 "codes": run.codes[units.frame].astype(np.uint16),
             },
-            tokens={"str": self._texts(run.words), "id": run.words, "position": self._words()},
+            tokens={
+                "str": self._texts(run.words),
+                "id": run.words,
+                "position": self.rows_of_words(),
+            },
             frame_s=run.meta.frame_s,
             audio=run.audio,
             sr=run.meta.rate,
@@ -81,12 +93,15 @@ class Views:
             method=run.spanned,
             title=title,
             link=LINK,
+            beside=self._other("align"),
         )
 
     def routing(self, stage: str = "", title: str = "Expert routing") -> RoutingView:
         """Load of the experts of a stage, or of both where they have the same shape."""
         run = self.run
-        stages = [stage] if stage else [name for name in STAGES if name in run.routed]
+        both = run if self.beside is None else self.beside
+        recorded = [name for name in STAGES if name in run.routed and name in both.routed]
+        stages = [stage] if stage else recorded
         routed = [run.routing.of(name) for name in stages or ["thinker"]]
         if len(routed) > 1 and _form(routed[0]) != _form(routed[1]):
             stages, routed = stages[:1], routed[:1]
@@ -114,7 +129,21 @@ class Views:
             layers=routed[0].layers,
             title=title,
             link=LINK,
+            beside=self._other("routing", stages[0] if len(stages) == 1 else ""),
+            same=None if self.beside is None else self._same(stages),
         )
+
+    def _same(self, stages: list[str]) -> np.ndarray:
+        """For every token of these stages the row of the same token of B, -1 where there is none;
+        rows count through the stages, as in the view."""
+        rows, start = [], 0
+        for stage in stages:
+            row = np.full(len(self.run.stage(stage)), -1, np.int32)
+            mine, yours = matched(self.run, self.beside, stage)
+            row[mine] = yours + start
+            rows.append(row)
+            start += len(self.beside.stage(stage))
+        return np.concatenate(rows)
 
     def attention(self, stage: str = "thinker", title: str = "") -> AttentionView:
         """Where the recorded heads of a stage look, in seconds."""
@@ -148,47 +177,35 @@ class Views:
             sr=None if heard is None else heard.rate,
             title=title or f"Attention of the {stage} over time",
             link=LINK,
+            beside=self._other("attention", stage),
         )
 
-    def latency(self, title: str = "Streaming latency") -> LatencyView:
-        """When each part ran, and whether the sound kept up."""
-        run, lat = self.run, self.run.latency
-        if lat is None:
-            raise ValueError(missing("latency", "latency"))
-        names = [lat.names[i] for i in lat.name]
-        start, end, chunk = lat.start, lat.end, lat.chunk
-        count, parent = lat.n_in, lat.parent
-        if "prompt" in run.marks:  # all that was done before the Thinker began
-            names = ["preprocess", *names]
-            inside = [name in ("audio encoder", "vision encoder") for name in names[1:]]
-            parent = np.r_[-1, np.where(parent >= 0, parent + 1, np.where(inside, 0, -1))]
-            start, end = np.r_[0, start], np.r_[run.marks["prompt"], end]
-            chunk, count = np.r_[0, chunk], np.r_[0, count]
-        begin = start.min()
-        spans = {
-            "stage": names, "name": names, "t0_ns": start, "t1_ns": end, "chunk": chunk,
-            "n_in": count, "parent": parent,
-        }  # fmt: skip
-        ms = np.zeros((len(run.codes), len(STEPS)))
-        for name, frame, took in zip(names, chunk, (end - start) / 1e6, strict=True):
-            if name in STEPS and frame < len(ms):
-                ms[frame, STEPS.index(name)] += took
-        ready = run.units.emitted[run.units.kind == UNITS.index("speech")] - begin / 1e9
-        marks = {name: run.marks[mark] for mark, name in MARKS.items() if mark in run.marks}
-        meta = run.meta
+    def latency(
+        self, title: str = "Streaming latency", repeats: Sequence[Run] = (), cold: int = 0
+    ) -> LatencyView:
+        """When each part ran, and whether the sound kept up.
+
+        Args:
+            title: of the view
+            repeats: more recordings of the same turn, for percentiles and curves over requests
+            cold: so many first ones of all were warm-up
+        """
+        runs = [self.run, *repeats]
+        spans, frames, marks = zip(*(_timed(run) for run in runs), strict=True)
+        meta = self.run.meta
         return LatencyView(
-            spans=spans,
-            frames={"t_ready": ready, "dur_s": np.full(len(ready), meta.frame_s), "stage_ms": ms}
-            if len(ready)
-            else None,
-            marks={"name": list(marks), "t": [(t - begin) / 1e9 for t in marks.values()]},
+            spans=_stacked(spans),
+            frames=_stacked(frames) if any(len(frame["t_ready"]) for frame in frames) else None,
+            marks=_stacked(marks),
             meta={
                 "model": meta.model, "device": meta.device, "dtype": meta.dtype,
-                "threads": meta.threads, "seed": run.inputs.seed, **meta.versions,
+                "threads": meta.threads, "seed": self.run.inputs.seed, **meta.versions,
             },
             frame_stages=STEPS,
+            cold=cold,
             title=title,
             link=LINK,
+            beside=self._other("latency"),
         )  # fmt: skip
 
     # --- what the views ask for ---------------------------------------------------------------
@@ -203,7 +220,7 @@ class Views:
             len(run.thinker) if stage == "talker" else 0
         )
 
-    def _words(self) -> np.ndarray:
+    def rows_of_words(self) -> np.ndarray:
         """Rows of `run.tokens` where the words of the answer stand."""
         run = self.run
         if len(run.thinker):
@@ -238,16 +255,63 @@ class Views:
         return np.array(places, np.int32), np.array(seconds, np.float32)
 
 
+def _timed(run: Run) -> tuple[dict[str, Any], ...]:
+    """Spans, frames and marks of one request, as the view of latency wants them."""
+    lat = run.latency
+    if lat is None:
+        raise ValueError(missing("latency", "latency"))
+    names = [lat.names[i] for i in lat.name]
+    start, end, chunk = lat.start, lat.end, lat.chunk
+    count, parent = lat.n_in, lat.parent
+    if "prompt" in run.marks:  # all that was done before the Thinker began
+        names = ["preprocess", *names]
+        inside = [name in ("audio encoder", "vision encoder") for name in names[1:]]
+        parent = np.r_[-1, np.where(parent >= 0, parent + 1, np.where(inside, 0, -1))]
+        start, end = np.r_[0, start], np.r_[run.marks["prompt"], end]
+        chunk, count = np.r_[0, chunk], np.r_[0, count]
+    begin = start.min()
+    spans = {
+        "stage": names, "name": names, "t0_ns": start, "t1_ns": end, "chunk": chunk,
+        "n_in": count, "parent": parent,
+    }  # fmt: skip
+    ms = np.zeros((len(run.codes), len(STEPS)))
+    for name, frame, took in zip(names, chunk, (end - start) / 1e6, strict=True):
+        if name in STEPS and frame < len(ms):
+            ms[frame, STEPS.index(name)] += took
+    ready = run.units.emitted[run.units.kind == UNITS.index("speech")] - begin / 1e9
+    played = np.full(len(ready), np.nan) if lat.played is None else lat.played - begin / 1e9
+    frames = {
+        "t_ready": ready,
+        "t_played": played,
+        "dur_s": np.full(len(ready), run.meta.frame_s),
+        "stage_ms": ms,
+    }
+    marks = {name: run.marks[mark] - begin for mark, name in MARKS.items() if mark in run.marks}
+    times = {name: t / 1e9 for name, t in marks.items()}
+    if len(played) and np.isfinite(played[0]):
+        times["TTFS"] = float(played[0])
+    return spans, frames, {"name": list(times), "t": np.array(list(times.values()))}
+
+
+def _stacked(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The same table of several requests as one; `req` says which."""
+    sizes = [len(next(iter(table.values()))) for table in tables]
+    joined = {key: np.concatenate([table[key] for table in tables]) for key in tables[0]}
+    return {**joined, "req": np.repeat(np.arange(len(tables)), sizes)}
+
+
 def _form(routing: Routing) -> tuple:
     return routing.layers, routing.count, routing.experts.shape[2]
 
 
-def export(run: Run, path: str | Path, force: bool = False) -> Path:
-    """Write all views of a run as one offline page, all of it or nothing."""
+def export(
+    run: Run, path: str | Path, force: bool = False, views: Sequence[View] | None = None
+) -> Path:
+    """Write all views of a run (or these) as one offline page, all of it or nothing."""
     path = Path(path)
     if path.suffix != ".html":
         raise ValueError(f"{path}: a page is written under a name that ends in .html")
-    views = list(Views(run))
+    views = list(Views(run)) if views is None else views
     if not views:
         raise ValueError("this run has nothing to show: record something, or let it speak")
     text = page(views, f"{run.meta.model}, seed {run.inputs.seed}", force)

@@ -78,6 +78,7 @@ class Watch:
     heard: list[tuple[int, int]] = field(default_factory=list)  # in it: (key, word) of each word
     on_word: list[Callable[[Word], None]] = field(default_factory=list)
     on_frame: list[Callable[[Frame], None]] = field(default_factory=list)
+    played: dict[int, float] = field(default_factory=dict)  # ns, by frame, where a player told
     speak = staticmethod(speak)
     _said: int = 0  # words in `stream`
     _begin: int = 0

@@ -20,7 +20,7 @@ import {
   tokenLabel,
 } from "../../widgets/runtime.js";
 import { samplesOf } from "../../widgets/player.js";
-import { heardAt, histogram, pathOf, zoom } from "../../widgets/align.js";
+import { heardAt, histograms, pathOf, zoom } from "../../widgets/align.js";
 import { chromeTrace, quantile, stack, worst } from "../../widgets/latency.js";
 import { orderOf, ratioText, runs } from "../../widgets/routing.js";
 import { rankHeads, share } from "../../widgets/attention.js";
@@ -136,16 +136,15 @@ test("zooming stays inside", () => {
 });
 
 test("every value is in one bin, centred on multiples", () => {
-  const bins = histogram([0, 0.08, 0.16, 0.16, NaN], 0.08);
-  assert.deepEqual(bins.counts, [1, 1, 2]);
+  const bins = histograms([[0, 0.08, 0.16, 0.16, NaN], [0.08]], 0.08);
+  assert.deepEqual(bins.counts, [
+    [1, 1, 2],
+    [0, 1, 0],
+  ]);
   assert.ok(Math.abs(bins.lo + 0.04) < 1e-9);
-  const wide = histogram(
-    Array.from({ length: 1000 }, (_, i) => i * 0.08),
-    0.08,
-    40,
-  );
-  assert.ok(wide.counts.length <= 41 && wide.counts.reduce((a, b) => a + b) === 1000);
-  assert.deepEqual(histogram([], 0.08).counts, [0]);
+  const wide = histograms([Array.from({ length: 1000 }, (_, i) => i * 0.08)], 0.08, 40);
+  assert.ok(wide.counts[0].length <= 41 && wide.counts[0].reduce((a, b) => a + b) === 1000);
+  assert.deepEqual(histograms([[], []], 0.08).counts, [[0], [0]]);
 });
 
 test("overlapping spans get rows of their own", () => {
