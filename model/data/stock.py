@@ -1,0 +1,340 @@
+"""Make what datasets/scenes ships, from the packages it comes from: pictures and recordings.
+
+    npm openmoji 17.0.0, @discordapp/twemoji 16.0.1, @iconify-json/noto 1.2.9,
+    @iconify-json/fluent-emoji-flat 1.2.6   --rsvg-convert-->  one WebP sheet a style
+    Debian scratch, sonic-pi-samples        --trim, 16 kHz-->  short Opus files
+    Debian musescore-general-soundfont-small --fluidsynth-->   notes and small tunes, the same way
+    Debian tuxpaint-stamps-default          --measure-->       lines of sounds.tsv, no file
+
+Needed once by whoever changes the stock; everybody else reads the result, which is in the
+repository. Debian packages of the tools: librsvg2-bin, fluidsynth.
+
+Left out: longer music than three seconds; the stereo picture of a recording.
+
+    python -m model.data.stock NPM DEBIAN    # folders in which the packages lie unpacked
+"""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from jaxtyping import Float32
+from PIL import Image
+
+from model.data.catalog import OBJECTS, ROOT, SOUNDS, Recording
+from model.data.pictures import CELL, COLUMNS
+from model.data.sounds import RATE, read, trim
+
+TUNES = 7  # of each instrument; the last two are for the test
+LONGEST = 3.0  # seconds
+SLOT = 4  # seconds for each clip while they are played
+
+
+class Note(NamedTuple):
+    channel: int
+    key: int
+    seconds: float
+    force: int
+
+
+# program of General MIDI and lowest note of the tunes
+INSTRUMENTS = {
+    "piano": (0, 55),
+    "guitar": (25, 48),
+    "violin": (40, 60),
+    "trumpet": (56, 58),
+    "flute": (73, 67),
+    "saxophone": (65, 52),
+    "accordion": (21, 57),
+    "banjo": (105, 55),
+    "xylophone": (13, 67),
+    "organ": (19, 48),
+    "harp": (46, 55),
+    "choir": (52, 53),
+    "bell": (14, 60),
+}
+# keys of the drum kit (train, then test), or program and notes of sounds that are no instruments
+KITS = {
+    "cowbell": ((), (56,)),
+    "shaker": ((69,), (70,)),
+    "whistle": ((72,), (71,)),
+    "clap": ((39,), ()),
+}
+EFFECTS = {"phone": (124, (60, 64), (67,)), "bird": (123, (), (72,))}
+
+# sound, then files (train | test) below Scratch's Sounds or among Sonic Pi's samples
+TAKEN = """
+dog: Animal/Dog2.wav | Animal/Dog1.wav
+cat: Animal/Cat.mp3 Animal/Kitten.wav | Animal/Meow.wav
+bird: Animal/Bird.wav |
+cricket: Animal/Crickets.wav | Animal/Cricket.wav
+duck: Animal/Duck.wav |
+goose: Animal/Goose.wav |
+horse: Animal/Horse.wav |
+owl: Animal/Owl.wav |
+seal: Animal/SeaLion.mp3 |
+wolf: Animal/WolfHowl.wav |
+rooster: | Animal/Rooster.wav
+crow: | misc_crow
+baby: Human/BabyCry.mp3 |
+cough: Human/Cough-male.wav | Human/Cough-female.wav
+sneeze: Human/Sneeze-male.wav | Human/Sneeze-female.wav
+laugh: Human/Laugh-male1.wav Human/Laugh-male2.wav Human/Laugh-male3.mp3 | Human/Laugh-female.wav
+scream: Human/Scream-male1.wav Human/Scream-male2.mp3 | Human/Scream-female.wav
+snap: perc_snap perc_snap2 | Human/FingerSnap.wav
+clap: | Percussion/HandClap.wav
+footsteps: Human/Footsteps-2.mp3 | Human/Footsteps-1.wav
+door: Effects/DoorClose.mp3 | perc_door
+water: Effects/WaterDrop.mp3 | Music%20Loops/DripDrop.mp3
+car: Effects/CarPassing.wav |
+motorcycle: Effects/MotorcyclePassing.wav |
+bell: perc_bell2 | Effects/BellToll.wav perc_bell
+drum: drum_tom_hi_hard drum_tom_lo_hard drum_tom_mid_soft drum_snare_hard | drum_tom_mid_hard \
+ drum_snare_soft
+cymbal: drum_cymbal_hard drum_splash_soft Percussion/CymbalCrash.wav | drum_splash_hard \
+ drum_cymbal_open
+cowbell: drum_cowbell |
+shaker: Percussion/Shaker.wav |
+guitar: | Instruments/GuitarStrum.wav
+trumpet: | Instruments/Trumpet1.wav
+piano: | ambi_piano
+choir: | ambi_choir
+"""
+# recordings of tuxpaint-stamps-default (GPL-2: read where Debian puts them, never copied)
+STAMPS = """
+dog: mammals/dogs/dog |
+bird: birds/blackbird | birds/lark
+duck: birds/drake | birds/duck
+goose: | birds/gander
+horse: | mammals/equines/horse
+owl: | birds/owl
+seal: | mammals/aquatic/sea_lion
+rooster: birds/rooster |
+crow: birds/crow |
+cow: mammals/bovines/cow | mammals/bovines/cow_white
+sheep: mammals/bovines/sheep | mammals/bovines/sheep_lamb
+goat: mammals/bovines/goat | mammals/bovines/mountaingoat
+pig: mammals/pig |
+lion: mammals/cats/lion |
+elephant: mammals/elephant |
+frog: amphibians/frog |
+donkey: mammals/equines/donkey |
+bee: insects/bee |
+turkey: birds/turkey |
+monkey: mammals/apes/chimp |
+"""
+BY_SCRATCH = (
+    "Debian scratch 1.4.0.6",
+    "CC-BY-SA-3.0",
+    "Scratch 1.4 media library, (c) 2011 Massachusetts Institute of Technology; cut, 16 kHz",
+)
+BY_SONIC_PI = (
+    "Debian sonic-pi-samples 3.2.2",
+    "CC0-1.0",
+    "Sonic Pi samples (Freesound authors, CC0); cut, 16 kHz",
+)
+BY_MUSESCORE = (
+    "Debian musescore-general-soundfont-small 0.2.1",
+    "MIT",
+    "MuseScore_General, (c) 2018-2021 S. Christian Collins, from Fluid (R3), (c) Frank Wen",
+)
+BY_TUXPAINT = ("Debian tuxpaint-stamps-default", "GPL-2", "Tux Paint stamps; not part of this work")
+
+
+def stickers(npm: Path, out: Path) -> None:
+    """One sheet a style: every object in a cell of its own, in the order of OBJECTS."""
+    for style, picture in (
+        ("openmoji", lambda code: _file(npm, "openmoji", "color/svg", code.upper())),
+        ("twemoji", lambda code: _file(npm, "twemoji", "dist/svg", code)),
+        ("noto", _icons(npm, "noto", 128)),
+        ("fluent", _icons(npm, "fluent-emoji-flat", 32)),
+    ):
+        rows = -(-len(OBJECTS) // COLUMNS)
+        sheet = Image.new("RGBA", (COLUMNS * CELL, rows * CELL))
+        for i, (name, code) in enumerate(OBJECTS.items()):
+            svg = picture(code) or picture(f"{code}-fe0f")
+            if svg is None:
+                raise ValueError(f"{style} has no picture of {name!r} ({code})")
+            sticker = _filled(_drawn(svg))
+            x, y = i % COLUMNS * CELL, i // COLUMNS * CELL
+            sheet.paste(
+                sticker, (x + (CELL - sticker.width) // 2, y + (CELL - sticker.height) // 2)
+            )
+        sheet.save(out / f"{style}.webp", quality=82, alpha_quality=90, method=6)
+
+
+def _file(npm: Path, package: str, folder: str, code: str) -> bytes | None:
+    (root,) = npm.glob(f"*{package}-[0-9]*")
+    path = root / "package" / folder / f"{code}.svg"
+    path = path if path.exists() else path.with_name(path.name.replace("-fe0f", "-FE0F"))
+    return path.read_bytes() if path.exists() else None
+
+
+def _icons(npm: Path, package: str, side: int):
+    (root,) = npm.glob(f"*{package}-[0-9]*")
+    names = json.loads((root / "package" / "chars.json").read_text())
+    icons = json.loads((root / "package" / "icons.json").read_text())["icons"]
+
+    def picture(code: str) -> bytes | None:
+        if code not in names:
+            return None
+        head = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        body = icons[names[code]]["body"]
+        return f'{head} viewBox="0 0 {side} {side}">{body}</svg>'.encode()
+
+    return picture
+
+
+def _drawn(svg: bytes) -> Image.Image:
+    size = str(4 * CELL)
+    png = subprocess.run(
+        ["rsvg-convert", "-w", size, "-h", size], input=svg, capture_output=True, check=True
+    ).stdout
+    return Image.open(io.BytesIO(png)).convert("RGBA")
+
+
+def _filled(picture: Image.Image) -> Image.Image:
+    """Without its margin, as large as a cell lets it be."""
+    box = picture.getchannel("A").point(lambda a: 255 * (a > 24)).getbbox()
+    picture = picture.crop(box)
+    scale = (CELL - 4) / max(picture.size)
+    size = tuple(max(1, round(side * scale)) for side in picture.size)
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def recordings(debian: Path, out: Path) -> None:
+    """Cut recordings, and the table of them."""
+    folder = out / "sounds"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.glob("*.ogg"):
+        path.unlink()
+    rows = []
+    for row, samples in (*_taken(debian), *_played(debian)):
+        samples = trim(samples, LONGEST)
+        part = folder / f"{row.id}.ogg"
+        soundfile.write(part, samples, RATE, format="OGG", subtype="OPUS", compression_level=0.95)
+        rows.append({**asdict(row), "seconds": f"{len(samples) / RATE:.2f}"})
+    for row, samples in _stamps(debian):
+        rows.append({**asdict(row), "seconds": f"{len(trim(samples, LONGEST)) / RATE:.2f}"})
+    order = list(SOUNDS)
+    rows.sort(key=lambda row: (order.index(row["sound"]), row["split"] != "train", row["id"]))
+    with (out / "sounds.tsv").open("w", encoding="utf-8", newline="") as file:
+        names = [field.name for field in fields(Recording)]
+        writer = csv.DictWriter(
+            file, names, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE
+        )
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _lines(table: str) -> Iterator[tuple[str, str, str]]:
+    """Sound, split, name."""
+    for line in table.strip().splitlines():
+        sound, _, names = line.partition(":")
+        for split, half in zip(("train", "test"), names.split("|"), strict=True):
+            for name in half.split():
+                yield sound, split, name.replace("%20", " ")
+
+
+def _taken(debian: Path):
+    (scratch,) = debian.glob("scratch/**/Sounds")
+    (sonic,) = {path.parent for path in debian.glob("sonic-pi-samples/**/misc_crow.flac")}
+    for sound, split, name in _lines(TAKEN):
+        if "/" in name:
+            path, source = scratch / name, BY_SCRATCH
+            id = f"scratch-{path.stem}"
+        else:
+            path, source = sonic / f"{name}.flac", BY_SONIC_PI
+            id = f"sonic-{name}"
+        yield Recording(id, sound, split, 0.0, *source), read(path)
+
+
+def _stamps(debian: Path):
+    (stamps,) = debian.glob("**/tuxpaint/stamps")
+    for sound, split, name in _lines(STAMPS):
+        path = stamps / "animals" / f"{name}.ogg"
+        yield Recording(f"tuxpaint:animals/{name}", sound, split, 0.0, *BY_TUXPAINT), read(path)
+
+
+def _played(debian: Path):
+    """Notes and tunes of three or four notes, each another one."""
+    (font,) = debian.glob("**/*.sf3")
+    rng = np.random.default_rng(0)
+    clips: list[tuple[str, str, str, int, list[Note]]] = []
+    for sound, (program, low) in INSTRUMENTS.items():
+        for i in range(TUNES):
+            count = (1, 3, 4, 2, 3, 1, 4)[i]
+            steps = rng.choice((0, 2, 4, 5, 7, 9, 11, 12, 14, 16), count, replace=False)
+            length = 1.1 if count == 1 else float(rng.uniform(0.22, 0.4))
+            notes = [Note(0, low + int(step), length, int(rng.integers(80, 120))) for step in steps]
+            split = "test" if i >= TUNES - 2 else "train"
+            clips.append((f"general-{sound}-{i + 1}", sound, split, program, notes))
+    for sound, keys in KITS.items():
+        for split, some in zip(("train", "test"), keys, strict=True):
+            for key in some:
+                clips.append((f"general-{sound}-{key}", sound, split, 0, [Note(9, key, 0.6, 110)]))
+    for sound, (program, *keys) in EFFECTS.items():
+        for split, some in zip(("train", "test"), keys, strict=True):
+            for key in some:
+                notes = [Note(0, key, 1.4, 110)]
+                clips.append((f"general-{sound}-{key}", sound, split, program, notes))
+    whole = _rendered(font, [(program, notes) for *_, program, notes in clips])
+    for i, (id, sound, split, _, _) in enumerate(clips):
+        samples = whole[i * SLOT * RATE : (i + 1) * SLOT * RATE]
+        yield Recording(id, sound, split, 0.0, *BY_MUSESCORE), samples
+
+
+def _rendered(font: Path, clips: list[tuple[int, list[Note]]]) -> Float32[np.ndarray, " samples"]:
+    """Clips in slots of their own, by fluidsynth: program, then notes one after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        score, wave = Path(folder) / "score.mid", Path(folder) / "wave.wav"
+        score.write_bytes(_midi(clips))
+        subprocess.run(
+            ["fluidsynth", "-ni", "-q", "-g", "0.5", "-R", "0", "-C", "0"]
+            + ["-o", "synth.dynamic-sample-loading=1"]
+            + ["-r", "48000", "-F", str(wave), str(font), str(score)],
+            check=True,
+            capture_output=True,
+        )
+        return read(wave)
+
+
+def _midi(clips: list[tuple[int, list[Note]]]) -> bytes:
+    """A score of one track; a tick is a millisecond."""
+    events, wait = bytearray(), 0
+    for program, notes in clips:
+        events += _varied(wait) + bytes((0xC0, program))
+        wait = 1000 * SLOT
+        for note in notes:
+            ticks = round(1000 * note.seconds)
+            events += bytes((0, 0x90 | note.channel, note.key, note.force))
+            events += _varied(ticks) + bytes((0x80 | note.channel, note.key, 0))
+            wait -= ticks
+    events += _varied(wait) + bytes((0xFF, 0x2F, 0))
+    tempo = bytes((0, 0xFF, 0x51, 3)) + (1_000_000).to_bytes(3)
+    track = tempo + bytes(events)
+    head = b"MThd" + (6).to_bytes(4) + (0).to_bytes(2) + (1).to_bytes(2) + (1000).to_bytes(2)
+    return head + b"MTrk" + len(track).to_bytes(4) + track
+
+
+def _varied(ticks: int) -> bytes:
+    """A number of MIDI: seven bits a byte, the high bit says that more follow."""
+    out = [ticks & 0x7F]
+    while ticks := ticks >> 7:
+        out.insert(0, 0x80 | ticks & 0x7F)
+    return bytes(out)
+
+
+if __name__ == "__main__":
+    npm, debian = map(Path, sys.argv[1:3])
+    stickers(npm, ROOT)
+    recordings(debian, ROOT)
