@@ -14,6 +14,7 @@ Left out: conversations of several turns in one Run (give the earlier ones as `m
 import hashlib
 import json
 import sys
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, replace
@@ -131,6 +132,12 @@ class Lab:
             self._recording(inputs, run.recorded if record is None else record, budget)
         )
 
+    def attribute(self, run: Run, target: Any = None, over: str = "audio", **how: Any):
+        """What the run's answer rests on: an `Attribution`, see attribution.py."""
+        from workbench.attribution import attribute
+
+        return attribute(run, target, over, lab=self, **how)
+
     @contextmanager
     def edit(self, *edits: Edit) -> Iterator[tuple[Edit, ...]]:
         """Change the model, or what it is given, until the `with` ends; edits add up."""
@@ -195,7 +202,9 @@ class Lab:
     def _drain(self, recording: Recording) -> Run:
         for _chunk in recording:
             pass
-        return recording.run()
+        run = recording.run()
+        object.__setattr__(run, "_lab", weakref.ref(self))  # for run.attribute; never saved
+        return run
 
 
 def fingerprint(omni: Omni) -> str:
