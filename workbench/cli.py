@@ -319,6 +319,70 @@ def build(
 app.command(train, name="train", help="Train the parts of micro.")
 
 
+scene = SubcommandApp()
+app.command(scene, name="scene", help="Look at the small world that questions are about.")
+
+
+@scene.command
+def show(
+    seed: Positional[int],
+    out: Out = Path("scene.png"),
+    kind: Literal["any", "picture", "sound", "film"] = "any",
+    split: Literal["train", "valid", "test"] = "train",
+    styles: tuple[str, ...] = (),
+    questions: int = 12,
+    wav: Path | None = None,
+    json: bool = False,
+    data: str = "datasets",
+) -> None:
+    """Draw a scene on one page: frames, sound with its events, questions and answers.
+
+    Args:
+        seed: which scene
+        out: the PNG file to write
+        kind: of scene; any: as the seed has it
+        split: whose objects, recordings, voices and phrasings
+        styles: of the pictures: noto, twemoji, openmoji; for the test also fluent, stamp, photo
+        questions: how many are shown
+        wav: write the sound here too
+        json: print the scene and its questions as a JSON object
+        data: folder of the data sets
+    """
+    from dataclasses import asdict
+
+    import numpy as np
+
+    from model.data import ask, mix, scenes, shelf, sounds
+    from model.data.catalog import SEEN_STYLES
+    from model.data.check import to_json
+    from workbench.sheet import sheet
+    from workbench.waveform import check_wav
+    from workbench.waveform import wav as written
+
+    if wav:
+        check_wav(wav)
+    here = shelf.shelf(split, data, styles or SEEN_STYLES)
+    found = scenes.sample(seed, here, "" if kind == "any" else kind)
+    tasks = ask.tasks(found)
+    samples = mix.mix(found, here.speech) if found.seconds else np.zeros(0, np.float32)
+    if wav and not len(samples):
+        raise ValueError("the scene is a picture, it has no sound to write")
+    part = out.with_name(f".{out.name}.part")
+    try:
+        sheet(found, samples, tasks, questions).save(part, format="PNG")
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    if wav:
+        with written(wav, sounds.RATE) as write:
+            write(samples)
+    if json:
+        asked = [{**asdict(task), "check": to_json(task.check)} for task in tasks]
+        whole = {"scene": jsonlib.loads(found.json()), "tasks": asked}
+        print(jsonlib.dumps(whole, ensure_ascii=False))
+    _note(f"{out}: {found.kind} of {found.seconds:g} s, {len(tasks)} questions")
+
+
 # --- what the commands share ----------------------------------------------------------------------
 
 

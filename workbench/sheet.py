@@ -1,6 +1,6 @@
 """A scene on one page: its frames with their times, its sound with its events, what can be asked.
 
-    frames       one a column, the time above, at most a dozen
+    frames       one a column, the time above, every second one if there are many
     what is there  a bar for each thing and word: from when to when it is to be seen
     sound        the waveform; a band and a label for each event; lines with their words
     questions    with their answers, one of each task
@@ -28,7 +28,7 @@ INK, FAINT, RULE, PAPER = (32, 36, 44), (112, 118, 128), (218, 221, 226), (255, 
 WAVE = (92, 104, 124)
 TINTS = ((204, 121, 167), (230, 159, 0), (86, 180, 233), (0, 158, 115), (213, 94, 0), (0, 114, 178))
 SPEECH = (120, 94, 190)
-FRAMES = 12  # at most
+FRAMES = 14  # at most; of more, every second or third
 
 
 def sheet(
@@ -110,8 +110,7 @@ class _Page:
             self.y += shown.height + 36
             return
         at = times(scene)
-        if len(at) > FRAMES:
-            at = at[np.linspace(0, len(at) - 1, FRAMES).round().astype(int)]
+        at = at[:: -(-len(at) // FRAMES)]
         gap = 8
         columns = max(len(at), 6)
         width = (self.right - self.left - gap * (columns - 1)) / columns

@@ -29,7 +29,7 @@ from random import Random
 
 import numpy as np
 
-from model.data.captions import caption, events, listed, looks, place, way, where
+from model.data.captions import caption, events, listed, looks, often, place, way, where
 from model.data.catalog import OBJECTS, SOUNDS, plural, split_of
 from model.data.check import All, Check, Events, Names, Near, Says, Timed, Word, named
 from model.data.draw import frames, picture, times
@@ -303,20 +303,19 @@ def _in_order(scene: Scene) -> list[str]:
 
 def _sound(scene: Scene) -> Iterator[Fact]:
     names = tuple(_in_order(scene))
-    if len(names) == 1:
+    if len(names) == 1 and not scene.lines:
         yield Fact({}, f"{SOUNDS[names[0]].heard}.", Names("sound", names))
 
 
 def _sounds(scene: Scene) -> Iterator[Fact]:
     names = tuple(_in_order(scene))
-    if len(names) > 1:
+    if len(names) > 1 and not scene.lines:
         yield Fact({}, listed([SOUNDS[n].heard for n in names]) + ".", Names("sound", names))
 
 
 def _count_sound(scene: Scene) -> Iterator[Fact]:
     for name, n in Counter(s.name for s in scene.sounds).items():
-        times = {1: "once", 2: "twice"}.get(n, f"{number(n)} times")
-        told = f"{SOUNDS[name].does} {times}."
+        told = f"{SOUNDS[name].does} {often(n)}."
         yield Fact({"heard": SOUNDS[name].heard}, told, Names("number", (number(n),)))
 
 
@@ -335,20 +334,20 @@ def _hears(scene: Scene) -> Iterator[Fact]:
 
 def _first_sound(scene: Scene) -> Iterator[Fact]:
     names = _in_order(scene)
-    if len(names) > 1:
+    if len(names) > 1 and not scene.lines:
         first = names[0]
         yield Fact({}, f"{SOUNDS[first].heard}.", Names("sound", (first,)))
 
 
 def _last_sound(scene: Scene) -> Iterator[Fact]:
-    if len(_in_order(scene)) > 1:
+    if len(_in_order(scene)) > 1 and not scene.lines:
         last = max(scene.sounds, key=lambda s: s.start).name
         yield Fact({}, f"{SOUNDS[last].heard}.", Names("sound", (last,)))
 
 
 def _after_sound(scene: Scene) -> Iterator[Fact]:
     once = sorted(_once(scene), key=lambda s: s.start)
-    if len(once) == len(scene.sounds):
+    if len(once) == len(scene.sounds) and not scene.lines:
         for one, other in zip(once, once[1:], strict=False):
             told = f"after that, {SOUNDS[other.name].does}."
             check = Names("sound", (other.name,), (one.name,))
@@ -542,8 +541,9 @@ def _heard_with(scene: Scene) -> Iterator[Fact]:
         inside = [s for s in scene.sounds if t.start <= s.start and s.end <= t.end]
         outside = [s for s in scene.sounds if s.end <= t.start or t.end <= s.start]
         names = tuple(dict.fromkeys(s.name for s in inside))
-        whole = t.end - t.start >= scene.seconds - 1e-6
-        if names and not whole and len(inside) + len(outside) == len(scene.sounds):
+        clear = len(inside) + len(outside) == len(scene.sounds)
+        clear = clear and all(x.end <= t.start or t.end <= x.start for x in scene.lines)
+        if names and clear and t.end - t.start < scene.seconds - 1e-6:
             told = listed([SOUNDS[n].heard for n in names]) + "."
             yield Fact({"thing": t.name}, told, Names("sound", names, (t.name,)))
 

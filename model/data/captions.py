@@ -13,7 +13,7 @@ Left out: opinions, moods, what something is a symbol of.
 
 import json
 
-from model.data.catalog import PLURALS, SOUNDS, plural
+from model.data.catalog import SOUNDS, plural
 from model.data.check import Event
 from model.data.scenes import Line, Print, Scene, Sound, Thing
 from model.data.tasks import a
@@ -48,6 +48,10 @@ def looks(thing: Thing) -> str:
 def listed(items: list[str]) -> str:
     """ "a, b and c" """
     return " and ".join(", ".join(items).rsplit(", ", 1))
+
+
+def often(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{number(n)} times")
 
 
 def place(x: float, y: float) -> tuple[str, ...]:
@@ -117,7 +121,7 @@ def way(thing: Thing) -> str:
 
 def _short(parts: list[Thing | Print | Sound | Line]) -> str:
     things = [part for part in parts if isinstance(part, Thing)]
-    seen = [_several(looks(t), len(same)) for t, same in _groups(things)]
+    seen = [_several(t, len(same)) for t, same in _groups(things)]
     seen += [f'the word "{part.text}"' for part in parts if isinstance(part, Print)]
     heard = []
     for part in parts:
@@ -126,7 +130,7 @@ def _short(parts: list[Thing | Print | Sound | Line]) -> str:
         elif isinstance(part, Line):
             heard.append(f"{a(part.speaker)} speaking")
     heard = [
-        text if (n := heard.count(text)) == 1 else f"{text} {number(n)} times"
+        text if (n := heard.count(text)) == 1 else f"{text} {often(n)}"
         for text in dict.fromkeys(heard)
     ]
     texts = [listed(half) for half in (seen, heard) if half]
@@ -141,9 +145,8 @@ def _groups(things: list[Thing]) -> list[tuple[Thing, list[Thing]]]:
     return [(same[0], same) for same in by.values()]
 
 
-def _several(look: str, n: int) -> str:
+def _several(thing: Thing, n: int) -> str:
     """ "a red car", "three red cars" """
     if n == 1:
-        return a(look)
-    color, _, name = look.rpartition(" ") if look not in PLURALS else ("", "", look)
-    return f"{number(n)} {color} {plural(name)}".replace("  ", " ")
+        return a(looks(thing))
+    return " ".join(part for part in (number(n), thing.color, plural(thing.name)) if part)

@@ -30,24 +30,23 @@ turtle 1f422, snake 1f40d, fish 1f41f, whale 1f433, dolphin 1f42c, octopus 1f419
 snail 1f40c, butterfly 1f98b, bee 1f41d, ladybug 1f41e, spider 1f577, bird 1f426, duck 1f986,
 owl 1f989, rooster 1f413, penguin 1f427, eagle 1f985, turkey 1f983, camel 1f42b, wolf 1f43a,
 fox 1f98a, kangaroo 1f998, goose 1fabf, donkey 1facf, cricket 1f997, seal 1f9ad,
-crow 1f426-200d-2b1b, apple 1f34e, banana 1f34c, lemon 1f34b, grape 1f347, strawberry 1f353,
-pineapple 1f34d, pear 1f350, carrot 1f955, corn 1f33d, tomato 1f345, bread 1f35e, cheese 1f9c0,
-egg 1f95a, cake 1f382, cookie 1f36a, pizza 1f355, hamburger 1f354, ice cream 1f366, cup 2615,
-mushroom 1f344, tree 1f333, flower 1f33c, tulip 1f337, cactus 1f335, leaf 1f341, sun 2600,
-moon 1f319, star 2b50, cloud 2601, snowman 26c4, fire 1f525, car 1f697, bus 1f68c, truck 1f69a,
-train 1f682, bicycle 1f6b2, motorcycle 1f3cd, airplane 2708, helicopter 1f681, ship 1f6a2,
-sailboat 26f5, rocket 1f680, tractor 1f69c, ambulance 1f691, house 1f3e0, door 1f6aa, bed 1f6cf,
-chair 1fa91, light bulb 1f4a1, clock 23f0, phone 260e, computer 1f4bb, camera 1f4f7, book 1f4d6,
-pencil 270f, key 1f511, hammer 1f528, umbrella 2602, bell 1f514, drum 1f941, guitar 1f3b8,
-piano 1f3b9, trumpet 1f3ba, violin 1f3bb, saxophone 1f3b7, banjo 1fa95, accordion 1fa97,
-flute 1fa88, ball 26bd, balloon 1f388, kite 1fa81, gift 1f381, hat 1f3a9, shoe 1f45f,
-shirt 1f455, crown 1f451, ring 1f48d, heart 2764, candle 1f56f, backpack 1f392, basket 1f9fa,
-broom 1f9f9, robot 1f916, ghost 1f47b, microphone 1f3a4, radio 1f4fb, television 1f4fa,
-circle 1f534, square 1f7e5, triangle 1f53a, diamond 1f537"""
+crow 1f426-200d-2b1b, apple 1f34e, banana 1f34c, lemon 1f34b, bunch of grapes 1f347,
+strawberry 1f353, pineapple 1f34d, pear 1f350, carrot 1f955, ear of corn 1f33d, tomato 1f345,
+loaf of bread 1f35e, piece of cheese 1f9c0, egg 1f95a, cake 1f382, cookie 1f36a, pizza 1f355,
+hamburger 1f354, ice cream 1f366, cup 2615, mushroom 1f344, tree 1f333, flower 1f33c, tulip 1f337,
+cactus 1f335, leaf 1f341, sun 2600, moon 1f319, star 2b50, cloud 2601, snowman 26c4, fire 1f525,
+car 1f697, bus 1f68c, truck 1f69a, train 1f682, bicycle 1f6b2, motorcycle 1f3cd, airplane 2708,
+helicopter 1f681, ship 1f6a2, sailboat 26f5, rocket 1f680, tractor 1f69c, ambulance 1f691,
+house 1f3e0, door 1f6aa, bed 1f6cf, chair 1fa91, light bulb 1f4a1, clock 23f0, phone 260e,
+computer 1f4bb, camera 1f4f7, book 1f4d6, pencil 270f, key 1f511, hammer 1f528, umbrella 2602,
+bell 1f514, drum 1f941, guitar 1f3b8, piano 1f3b9, trumpet 1f3ba, violin 1f3bb, saxophone 1f3b7,
+banjo 1fa95, accordion 1fa97, flute 1fa88, ball 26bd, balloon 1f388, kite 1fa81, gift 1f381,
+hat 1f3a9, shoe 1f45f, shirt 1f455, crown 1f451, ring 1f48d, heart 2764, candle 1f56f,
+backpack 1f392, basket 1f9fa, broom 1f9f9, robot 1f916, ghost 1f47b, microphone 1f3a4,
+radio 1f4fb, television 1f4fa, circle 1f534, square 1f7e5, triangle 1f53a, diamond 1f537"""
 OBJECTS: dict[str, str] = dict(code.strip().rsplit(" ", 1) for code in _CODES.split(","))
 PLURALS = {"sheep": "sheep", "fish": "fish", "mouse": "mice", "goose": "geese", "wolf": "wolves"}
-PLURALS |= {"leaf": "leaves", "tomato": "tomatoes", "snowman": "snowmen"}
-PLURALS |= {"bread": "loaves of bread", "corn": "ears of corn", "cheese": "pieces of cheese"}
+PLURALS |= {"leaf": "leaves", "loaf": "loaves", "tomato": "tomatoes", "snowman": "snowmen"}
 SHAPES = ("circle", "square", "triangle", "diamond")  # what they are is their form: never natural
 
 # colours an object may be dyed in; "" is how it comes
@@ -228,6 +227,9 @@ def dyed(split: str) -> tuple[tuple[str, str], ...]:
 
 
 def plural(name: str) -> str:
+    if " of " in name:  # a loaf of bread
+        head, _, rest = name.partition(" ")
+        return f"{plural(head)} {rest}"
     if name in PLURALS:
         return PLURALS[name]
     if name.endswith("y") and name[-2] not in "aeiou":

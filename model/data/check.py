@@ -224,6 +224,7 @@ def _forms(kind: str) -> dict[tuple[str, ...], str]:
     """Every form of every name of a kind, in words."""
     if kind == "object":
         forms = {form: name for name in OBJECTS for form in (name, plural(name))}
+        forms |= {name.split(" of ")[1]: name for name in OBJECTS if " of " in name}
     elif kind == "color":
         forms = {name: name for name in COLORS} | {"grey": "gray"}
     elif kind == "sound":

@@ -31,7 +31,7 @@ SAMPLES = ROOT.parent / "samples"
 PHOTOS = {"cat": "chelsea.png", "cup": "coffee.png", "flower": "flower.jpg"}
 SHEETS = (*SEEN_STYLES, "fluent")
 STEMS = {"train": "train", "phone": "telephone", "shirt": "t_tshirt", "light bulb": "lightbulb"}
-STEMS |= {"drum": "drum_tomtom_floor", "guitar": "guitar_classical", "grape": "grapes"}
+STEMS |= {"drum": "drum_tomtom_floor", "guitar": "guitar_classical", "bunch of grapes": "grapes"}
 STEMS |= {"apple": "apple_red", "chicken": "hen", "tractor": "wheel_tractor", "cat": "tabby"}
 
 

@@ -383,7 +383,7 @@ def _moving(
         if not in_turn:
             start = rng.choice((0, rng.randint(0, max(0, last - 2))))
             end = rng.choice((last, rng.randint(min(start + 2, last), last)))
-        size = round(rng.uniform(0.2, 0.32), 2)
+        size = round(rng.uniform(0.24, 0.34), 2)
         path: tuple[Point, ...] = (cells[i],)
         if i == 0 and end - start >= 3 and rng.random() < 0.5:
             path = _way(rng, cells[0])

@@ -18,6 +18,7 @@ Left out: voices between man, woman and child; clips over 4 seconds or with digi
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,7 @@ from scipy.signal import resample_poly
 
 from model.data import pictures, sounds
 from model.data.catalog import SEEN_STYLES, SOUNDS, Recording, split_of
+from model.data.phones import UNIT_MS
 from model.data.store import Clips, Store
 from model.data.voices import NAMED
 
@@ -124,8 +126,9 @@ class Shelf:
                 "`omni data build micro` makes it"
             )
         clip = self.spoken[self.spoken.index[id]]
-        samples = resample_poly(clip.samples, sounds.RATE, clip.rate).astype(np.float32)
-        return sounds.level(samples)
+        first, last = (round(t * clip.rate) for t in _spoken(clip.units, clip.seconds))
+        samples = resample_poly(clip.samples[first:last], sounds.RATE, clip.rate)
+        return sounds.level(samples.astype(np.float32))
 
 
 def shelf(
@@ -157,14 +160,28 @@ def speaker(voice: str) -> str:
 
 
 def _english(spoken: Clips, split: str) -> tuple[Clip, ...]:
-    columns = [spoken.column(name) for name in ("id", "text", "voice", "source", "seconds")]
+    names = ("id", "text", "voice", "source", "seconds", "units")
+    columns = [spoken.column(name) for name in names]
     sources = {"kokoro-unseen"} if split == "test" else {"wordnet", "chatterbot", "template"}
     return tuple(
-        Clip(id, text, voice, who, round(seconds, 2))
-        for id, text, voice, source, seconds in zip(*columns, strict=True)
+        Clip(id, text, voice, who, round(last - first, 2))
+        for id, text, voice, source, seconds, units in zip(*columns, strict=True)
         if source in sources and seconds <= LONGEST and not re.search(r"\d", text)
         if (who := speaker(voice))
+        for first, last in (_spoken(units, seconds),)
     )
+
+
+def _spoken(units: Sequence[int], seconds: float) -> tuple[float, float]:
+    """From where to where one hears something: without most of the silence at the ends.
+
+    The first symbol is a pad; the last two are a full stop and a pad, silent as well, and the
+    voices let the sound before them die away for longer than one hears it.
+    """
+    if len(units) < 4:
+        return 0.0, seconds
+    unit = UNIT_MS / 1000
+    return max(0, units[0] - 1) * unit, seconds - (units[-1] + units[-2] + 3) * unit
 
 
 def _foreign(split: str) -> tuple[Clip, ...]:
