@@ -13,6 +13,7 @@ import pytest
 
 from widgets.align import AlignView
 from widgets.attention import AttentionView
+from widgets.attribution import AttributionView
 from widgets.latency import LatencyView
 from widgets.routing import RoutingView
 from widgets.view import bundle, page, style
@@ -26,7 +27,7 @@ playwright = pytest.importorskip(
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt install chromium")
 
 DATA = runpy.run_path(str(Path(__file__).with_name("view_data.py")))
-NAMES = ("align", "latency", "routing", "attention")
+NAMES = ("align", "latency", "routing", "attention", "attribution")
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,9 @@ def views():
         "latency": LatencyView(**DATA["latency"](repeats=6), cold=1, link="run"),
         "routing": RoutingView(**DATA["routing"](T=300), link="run"),
         "attention": AttentionView(**DATA["attention"](), link="run"),
+        "attribution": AttributionView(
+            **DATA["attribution"]() | {"labels": words[:14], "answer": words[2:8]}, link="run"
+        ),
     }
 
 
@@ -147,7 +151,7 @@ def test_a_view_is_drawn_answers_the_pointer_and_the_keys(show, views, name):
     rows = tab.locator(".ow table tbody tr")
     rows.first.wait_for()  # the table is made when it is opened
     assert rows.count() == min(200, len(views[name].table.rows))
-    if name == "align":
+    if name in ("align", "attribution"):
         assert tab.locator(".ow table td").filter(has_text="onerror").count() == 1, "as text"
 
 
@@ -176,6 +180,22 @@ def test_sound_plays_and_the_playhead_moves(show, views):
     until(tab, f"{at} !== {first!r}")
     tab.get_by_role("button", name="Stop").click()
     until(tab, "document.querySelector('.ow-head').style.visibility === 'hidden'")
+
+
+def test_shares_of_a_word_and_the_sound_of_a_piece(show, views):
+    tab = show(views["attribution"].html())
+    ready(tab)
+    title = tab.locator(".ow h4").nth(1)
+    assert "all 6 targets" in title.inner_text()
+    tab.locator(".ow-chips button").nth(3).click()
+    until(tab, "document.querySelectorAll('.ow h4')[1].textContent.includes('script')")
+    assert tab.evaluate(HACKED) == "undefined"
+    main = tab.locator(".ow canvas").first
+    box = main.bounding_box()
+    main.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.4})
+    until(tab, "document.querySelector('.ow-head').style.visibility === 'visible'")
+    until(tab, "document.querySelector('.ow-head').style.visibility === 'hidden'")
+    assert tab.locator(".ow-live").inner_text()
 
 
 def test_views_on_one_page_share_their_selection(show, views):

@@ -15,6 +15,7 @@ import pytest
 import widgets.view
 from widgets.align import AlignView
 from widgets.attention import AttentionView
+from widgets.attribution import AttributionView
 from widgets.latency import LatencyView
 from widgets.routing import RoutingView
 from widgets.view import (
@@ -36,7 +37,7 @@ from widgets.view import (
 
 DATA = runpy.run_path(str(Path(__file__).with_name("view_data.py")))
 WIDGETS = Path(widgets.view.__file__).parent
-MODULES = ("align", "latency", "routing", "attention")
+MODULES = ("align", "latency", "routing", "attention", "attribution")
 HOSTILE = (
     "<img src=x onerror=window.hacked=1>",
     "</script><script>window.hacked=1</script>",
@@ -62,6 +63,7 @@ def views() -> dict[str, View]:
         "latency": LatencyView(**DATA["latency"](repeats=6), cold=1),
         "routing": RoutingView(**DATA["routing"](T=300)),
         "attention": AttentionView(**DATA["attention"](Q=20)),
+        "attribution": AttributionView(**DATA["attribution"]()),
     }
 
 
@@ -281,7 +283,8 @@ def test_widgets_import_quickly_and_without_torch():
     import sys
 
     told = (
-        "import sys, widgets.align, widgets.latency, widgets.routing, widgets.attention;"
+        "import sys, widgets.align, widgets.latency, widgets.routing, widgets.attention,"
+        "widgets.attribution;"
         "print(sorted({'torch', 'matplotlib', 'anywidget', 'pandas', 'model'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True)

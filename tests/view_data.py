@@ -275,3 +275,26 @@ def attention(Q: int = 48, heard: int = 130, L: int = 8, H: int = 4, Lsel=(3, 7)
         log_decay=-(0.01 + 0.5 * rng.random((1, len(linear), H)) * beat[:, None, None]),
         write=rng.random((1, len(linear), H)) * beat[:, None, None],
     )  # fmt: skip
+
+
+def attribution(N: int = 14, J: int = 6) -> dict:
+    """Arguments of AttributionView: a question heard for 2.8 s and the words of its answer; each
+    word rests on one stretch of it, and the shares add up."""
+    rng = np.random.default_rng(11)
+    edges = np.linspace(0, N * 0.2, N + 1).astype(np.float32)
+    place = np.arange(N)
+    each = np.stack(
+        [2.2 * np.exp(-(((place - 1.5 - 2 * j) / 1.1) ** 2)) - 0.25 for j in range(J)]
+    ) + rng.normal(0, 0.12, (J, N))
+    each = each.astype(np.float32)
+    empty = -np.linspace(1, 5, J).astype(np.float32)
+    speaks = np.repeat(np.arange(N * 5 // 2) % 9 - 1, 1)
+    return dict(
+        values=each.sum(0), each=each, error=np.full(N, 0.2, np.float32), kind=np.full(N, 1),
+        labels=[f"{a:.2f}\u2013{b:.2f} s" for a, b in zip(edges[:-1], edges[1:], strict=True)],
+        t0=edges[:-1], t1=edges[1:], full=empty + each.sum(1), empty=empty,
+        answer=SENTENCE[:J], answer_position=np.arange(J) + 40,
+        members=[(3 + i,) for i in range(N)], method="shapley, 16 samples",
+        absent="replaced by silence", adds_up=True,
+        audio=_voice(speaks.tolist()), sr=RATE,
+    )  # fmt: skip

@@ -305,60 +305,85 @@ export function render({ model, el }) {
         if (i >= 0) (choose(i), playPiece(i));
       },
     });
+    gridPanel(
+      (w) => {
+        const x = xOf(w);
+        return (i) => boxOf(x, i);
+      },
+      atTime,
+      0,
+    );
+  };
+
+  // targets by pieces, in the columns of what stands above
+  const gridPanel = (boxes, at, topRoom) => {
     if (columns < 2) return;
     mainHost.append(h("h4", { style: "margin-top:10px" }, "Each target by each piece"));
     const rowTall = clamp(Math.floor(260 / J), 3, 16);
     grid = panel(
       mainHost,
-      J * rowTall + 26,
+      topRoom + J * rowTall + 26,
       (ctx, w, tall, colors) => {
-        const x = xOf(w);
+        const box = boxes(w);
+        const right = w - 8;
         const peak = largest(data.each);
-        const wide = Math.max(1, Math.round(x.range[1] - LEFT));
-        const at = Int32Array.from({ length: wide }, (_, px) => atTime(LEFT + px + 0.5, w));
+        const wide = Math.max(1, Math.round(right - LEFT));
+        const under = Int32Array.from({ length: wide }, (_, px) => at(LEFT + px + 0.5, w));
         const picture = raster(
           J,
           wide,
-          (j, px) => tint(at[px] < 0 ? 0 : data.each[j * N + at[px]], peak),
+          (j, px) => tint(under[px] < 0 ? 0 : data.each[j * N + under[px]], peak),
           table(colors),
         );
         ctx.imageSmoothingEnabled = false;
-        ctx.drawImage(picture, LEFT, 0, wide, J * rowTall);
+        ctx.drawImage(picture, LEFT, topRoom, wide, J * rowTall);
+        for (let i = 0; i < N && topRoom; i++) {
+          const [left, size] = box(i);
+          ctx.fillStyle = marked(i) ? colors.ink : colors.soft;
+          if (size > 22)
+            ctx.fillText(label(meta.labels[i].trim(), Math.floor(size / 6)), left + 2, topRoom - 8);
+        }
         const every = Math.ceil(12 / rowTall);
         for (let j = 0; j < J; j++) {
           if (j % every && j !== target) continue;
           ctx.font = j === target ? BOLD : SMALL;
           ctx.textAlign = "right";
           ctx.fillStyle = j === target ? colors.ink : colors.soft;
-          ctx.fillText(tokenLabel(meta.answer[wordsOf[j]], 7), LEFT - 6, (j + 0.5) * rowTall);
+          const y = topRoom + (j + 0.5) * rowTall;
+          ctx.fillText(tokenLabel(meta.answer[wordsOf[j]], 7), LEFT - 6, y);
         }
         ctx.textAlign = "left";
         ctx.font = SMALL;
-        if (target >= 0) frameOf(ctx, LEFT, target * rowTall, wide, rowTall, colors, true);
+        const foot = topRoom + J * rowTall;
+        if (target >= 0)
+          frameOf(ctx, LEFT, topRoom + target * rowTall, wide, rowTall, colors, true);
         for (const i of picked) {
-          const [left, size] = boxOf(x, i);
-          frameOf(ctx, left, 0, size, J * rowTall, colors, true);
+          const [left, size] = box(i);
+          frameOf(ctx, left, topRoom, size, J * rowTall, colors, true);
         }
         const key = Math.min(150, wide / 2);
         ctx.fillStyle = colors.soft;
-        ctx.fillText("against \u2190 share \u2192 for", LEFT + key + 46, J * rowTall + 16);
-        colorKey(ctx, LEFT + 34, J * rowTall + 12, key - 34, table(colors), ["", "", ""], colors);
+        ctx.fillText("against \u2190 share \u2192 for", LEFT + key + 46, foot + 16);
+        const lut = table(colors);
+        colorKey(ctx, LEFT + 34, foot + 12, key - 34, lut, ["", "", ""], colors);
         ctx.textAlign = "right";
-        ctx.fillText(signed(-peak, 1), LEFT + 30, J * rowTall + 16);
+        ctx.fillText(signed(-peak, 1), LEFT + 30, foot + 16);
         ctx.textAlign = "left";
-        ctx.fillText(signed(peak, 1), LEFT + key + 4, J * rowTall + 16);
+        ctx.fillText(signed(peak, 1), LEFT + key + 4, foot + 16);
       },
       { name: `${J} targets by ${N} pieces`, focus: true },
     );
-    const cellAt = (px, py) => [Math.floor(py / rowTall), atTime(px, grid.width)];
+    const cellAt = (px, py) => [Math.floor((py - topRoom) / rowTall), at(px, grid.width)];
     pointer(grid, {
       move: (px, py) => {
         const [j, i] = cellAt(px, py);
         if (j < 0 || j >= J) return null;
-        if (i < 0 || px < LEFT) return [[nameOf(j), signed(data.full[j] - data.empty[j])]];
+        const gain = signed(data.full[j] - data.empty[j]);
+        if (i < 0 || px < LEFT) return [[nameOf(j), gain]];
+        const share = signed(data.each[j * N + i]);
         return [
-          [nameOf(j), label(meta.labels[i], 30)],
-          [signed(data.each[j * N + i]), `of ${signed(data.full[j] - data.empty[j])}`],
+          [nameOf(j), label(meta.labels[i].trim(), 30)],
+          [share, `of ${gain}`],
         ];
       },
       click: (px, py) => {
@@ -462,17 +487,26 @@ export function render({ model, el }) {
         h("span", { style: "font-size:10px" }),
       );
       view.on(node, "pointermove", (event) => {
-        hover(i, list);
+        hover(i, ...shown());
         view.hint(event, tellPiece(i));
       });
       view.on(node, "pointerleave", (event) => {
-        hover(-1, list);
+        hover(-1, ...shown());
         view.hint(event, null);
       });
       words.push(node);
       host.append(node);
     });
     mainHost.append(host);
+    const step = (w) => (w - 8 - LEFT) / N;
+    gridPanel(
+      (w) => (i) => [LEFT + i * step(w), step(w)],
+      (px, w) => {
+        const i = Math.floor((px - LEFT) / step(w));
+        return i >= 0 && i < N ? i : -1;
+      },
+      18,
+    );
   };
   const paintWords = (colors) => {
     const lut = table(colors);
@@ -533,7 +567,7 @@ export function render({ model, el }) {
     { name: "The strongest pieces; all are in the data table", focus: true },
   );
   const listed = (py) => strongest()[Math.floor((py - 3) / ROW)] ?? -1;
-  const shown = () => [list, ...(main ? [main] : [])];
+  const shown = () => [list, main, !meta.timed && grid].filter(Boolean);
   pointer(list, {
     move: (_, py) => {
       const i = listed(py);

@@ -150,8 +150,8 @@ class AttributionView(View):
             f"{shown(goal, 60)!r} by {N} pieces, {method or 'shares'}."
             f" Log-probability {full.sum():.2f} with everything, {empty.sum():.2f} with all pieces"
             f" {absent}: {self.change:+.2f}. The shares add up to {values.sum():+.2f}"
-            + ("." if abs(self.gap) < 0.005 else f", off by {self.gap:+.2f}")
-            + ("" if adds_up else " (they need not).")
+            + ("" if abs(self.gap) < 0.005 else f", off by {self.gap:+.2f}")
+            + ("." if adds_up else " (they need not).")
         )
         most = f"Most: {shown(names[top].strip(), 40)} {values[top]:+.2f}."
         arrays |= {

@@ -24,6 +24,7 @@ import { heardAt, histograms, pathOf, zoom } from "../../widgets/align.js";
 import { chromeTrace, quantile, stack, worst } from "../../widgets/latency.js";
 import { orderOf, ratioText, runs } from "../../widgets/routing.js";
 import { rankHeads, share } from "../../widgets/attention.js";
+import { adding, pieceAt, signed, tint } from "../../widgets/attribution.js";
 
 test("a scale and its inverse", () => {
   const x = linear(2, 4, 100, 300);
@@ -184,4 +185,34 @@ test("heads are ranked and unknown ones left out", () => {
   assert.deepEqual(rankHeads([0.1, NaN, 0.5], true), [2, 0]);
   assert.deepEqual(rankHeads([0.1, NaN, 0.5], false), [0, 2]);
   assert.equal(share(255), 1);
+});
+
+test("a share is said with its sign and coloured around zero", () => {
+  assert.deepEqual(
+    [1.204, -0.31, 0.001].map((v) => signed(v)),
+    ["+1.20", "\u22120.31", "0"],
+  );
+  assert.equal(signed(-2.25, 1), "\u22122.3");
+  assert.deepEqual(
+    [-2, 0, 2, 9].map((v) => tint(v, 2, 257)),
+    [0, 128, 256, 256],
+  );
+  assert.equal(tint(0, 0), 128);
+});
+
+test("a piece is found by time, a moment from nearby", () => {
+  assert.equal(pieceAt([0, 0.5], [0.5, 1], 0.5, 0.1), 1);
+  assert.equal(pieceAt([0, 0.5], [0.5, 1], 1.2, 0.1), -1);
+  assert.equal(pieceAt([0, 1, 2], [0, 1, 2], 1.05, 0.1), 1);
+  assert.equal(pieceAt([0, 1, 2], [0, 1, 2], 1.5, 0.1), -1);
+});
+
+test("shares are laid end to end from nothing to the sum", () => {
+  const steps = adding([1, -0.5, 3, 0], -4);
+  assert.deepEqual(steps, [
+    [2, -4, -1, 0],
+    [0, -1, 0, 0],
+    [1, 0, -0.5, 1],
+  ]);
+  assert.deepEqual(adding([0, 0], -1), []);
 });
