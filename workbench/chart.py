@@ -33,6 +33,7 @@ class Spot(NamedTuple):
     """One point of the grid in one metric."""
 
     place: float  # across
+    beside: float  # where its single turns stand
     mean: float
     low: float  # NaN where there is one turn
     high: float
@@ -102,7 +103,7 @@ class Chart(View):
         summary, turns = self.data["summary"], self.data["turns"]
         summary, turns = (t[t["metric"] == metric] for t in (summary, turns))
         groups = list(product(*(axis.labels for axis in self.others)))
-        step = self._aside(len(groups))
+        step = self._aside(len(groups))  # half of it between a mean and its turns
         lines = []
         for g, group in enumerate(groups):
             spots = []
@@ -115,7 +116,7 @@ class Chart(View):
                 good, bad = rows[rows["error"] == ""], rows[rows["error"] != ""]
                 spots.append(
                     Spot(
-                        at, float(row["mean"]), float(row["low"]), float(row["high"]),
+                        at, at - step / 2, *map(float, row[["mean", "low", "high"]]),
                         good[["value", "seed", "seconds"]].to_dict("records"), list(bad["error"]),
                     )
                 )  # fmt: skip
@@ -129,11 +130,11 @@ class Chart(View):
     def _aside(self, groups: int) -> float:
         """How far apart colours stand that share a place, so that none hides another."""
         if not self.across.numeric:
-            return min(0.16, 0.7 / groups)
+            return min(0.12, 0.7 / groups)
         begin, end = self.ends
         places = sorted(map(float, self.across.labels))
         gaps = [b - a for a, b in zip(places, places[1:], strict=False)]
-        return min([0.012 * (end - begin), *(0.4 * gap / groups for gap in gaps)])
+        return min([0.024 * (end - begin), *(0.4 * gap / groups for gap in gaps)])
 
     def span(self, metric: str) -> tuple[float, float]:
         """From where to where the axis of a metric goes."""
@@ -183,9 +184,10 @@ class Chart(View):
         rows = -(-len(metrics) // columns)
         figure = Figure(figsize=(9.6 if columns > 1 else 7.2, 0.9 + 2.9 * rows))
         height = figure.get_figheight()
+        head = 1.0 if self.others else 0.72  # inches above the panels
         panels = figure.add_gridspec(
             rows, columns, left=0.09 if columns > 1 else 0.11, right=0.98, wspace=0.25, hspace=0.32,
-            top=1 - 1.0 / height, bottom=0.62 / height,
+            top=1 - head / height, bottom=0.62 / height,
         )  # fmt: skip
         for i, metric in enumerate(metrics):
             axes = figure.add_subplot(panels[i // columns, i % columns])
@@ -203,7 +205,7 @@ class Chart(View):
         low, high = self.span(metric)
         for line in self.lines(metric):
             color, marker = colors[line.color], line.marker[1]
-            turns = [(spot.place, turn["value"]) for spot in line.spots for turn in spot.turns]
+            turns = [(spot.beside, turn["value"]) for spot in line.spots for turn in spot.turns]
             axes.plot(
                 *np.array(turns).reshape(-1, 2).T, marker, ms=4, mfc="none", mec=color, alpha=0.6,
                 ls="",
@@ -283,7 +285,7 @@ class Chart(View):
         rows: list[dict[str, Any]] = []
         for s in line.spots:
             told = {"point": ", ".join(filter(None, (across[s.place], line.label)))}
-            rows += [{"x": s.place, **told, **turn, "note": ""} for turn in s.turns]
+            rows += [{"x": s.beside, **told, **turn, "note": ""} for turn in s.turns]
             rows += [{"x": s.place, **told, "value": bottom, "seed": -1, "seconds": np.nan,
                       "note": shown(error, 200)} for error in s.errors]  # fmt: skip
         good = _source([r for r in rows if not r["note"]])

@@ -174,7 +174,8 @@ class Sweep:
         return Chart(self, x)
 
     def __repr__(self) -> str:
-        return f"{self._chart().subtitle}\n{self._summary.to_string()}"
+        table = self._summary.to_string(float_format="{:.4g}".format)
+        return f"{self._chart().subtitle}\n{table}"
 
     def _repr_html_(self) -> str:
         return self._chart().snapshot()
