@@ -202,7 +202,8 @@ class View:
             figure.text(0.01, 1 - 0.32 / height, told, color=colors["soft"], va="top")
             figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
         small = io.BytesIO()  # 256 colours: a third of the bytes, and no eye sees it
-        Image.open(out).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png")
+        how = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}  # rare ones, too
+        Image.open(out).convert("RGB").quantize(256, **how).save(small, "png")
         return small.getvalue()
 
     def html(self, force: bool = False) -> str:
