@@ -720,7 +720,7 @@ export function render({ model, el }) {
   const notes = [
     "Orange, to the right and up: the piece made the target more likely; blue: less likely.",
     `A piece that is taken away is ${meta.absent}.`,
-    data.error ? "Whiskers: standard error over the orders drawn." : "",
+    data.error ? "Whiskers, on all targets: standard error over the orders drawn." : "",
     ...meta.notes,
     "Shares say what taking pieces away does to a number, not how the model came to it.",
   ].filter(Boolean);

@@ -242,6 +242,10 @@ class AttributionView(View):
             axes[-1].set_xlabel("seconds heard")
         elif self.image is not None:
             self._picture(figure.add_subplot(grid[0, 0]), scale, most)
+        elif rows:
+            parts = grid[0, 0].subgridspec(2, 1, hspace=0.3, height_ratios=(1, 2))
+            self._words(figure.add_subplot(parts[0]), shade, colors)
+            self._each(figure.add_subplot(parts[1]), scale, colors)
         else:
             self._words(figure.add_subplot(grid[0, 0]), shade, colors)
         best = self.ranking()[:STRONGEST]
@@ -268,7 +272,11 @@ class AttributionView(View):
     def _each(self, axes, scale, colors):
         most = float(np.abs(self.each).max()) or 1.0
         edges = np.r_[self.t0, self.t1[-1]]
-        if (np.diff(edges) <= 0).any():  # moments: halfway between them
+        if not self.timed:  # a column a word
+            edges = np.arange(len(self.values) + 1)
+            some = np.arange(0, len(self.values), -(-len(self.values) // 10))
+            axes.set_xticks(some + 0.5, [shown(self.labels[i].strip(), 9) for i in some])
+        elif (np.diff(edges) <= 0).any():  # moments: halfway between them
             middle = (self.t0[1:] + self.t0[:-1]) / 2
             edges = np.r_[self.meta["lo"], middle, self.meta["hi"]]
         names = [shown(self.answer[i].strip(), 12) for i in np.flatnonzero(self.which >= 0)]
@@ -299,5 +307,5 @@ class AttributionView(View):
             axes.text(x, y, told, va="top", fontsize=8, linespacing=1.5, bbox=box,
                       color="white" if low else "#1c2127")  # fmt: skip
             x += wide
-        axes.set(xlim=(0, 1), ylim=(min(y - 1, -4), 0.2))
+        axes.set(xlim=(0, 1), ylim=(min(y - 1, -2), 0.2))
         axes.axis("off")

@@ -26,8 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import InterpretableInput
-from captum.attr._utils.interpretable_input import ImageMaskInput, TextTemplateInput
+from captum.attr import ImageMaskInput, InterpretableInput, TextTemplateInput
 from jaxtyping import Float32
 from PIL import Image as Pillow
 from scipy.ndimage import distance_transform_edt, uniform_filter1d
