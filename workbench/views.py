@@ -103,7 +103,8 @@ class Views:
         recorded = [name for name in STAGES if name in run.routed and name in both.routed]
         stages = [stage] if stage else recorded
         routed = [run.routing.of(name) for name in stages or ["thinker"]]
-        if len(routed) > 1 and _form(routed[0]) != _form(routed[1]):
+        forms = {_form(one.routing.of(name)) for one in (run, both) for name in stages}
+        if len(routed) > 1 and len(forms) > 1:
             stages, routed = stages[:1], routed[:1]
         tokens = [run.stage(name) for name in stages]
 

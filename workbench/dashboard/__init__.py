@@ -6,10 +6,11 @@
     form.py     edits as forms, read from their own signatures
     desk.py     one model, one turn at a time: the queue, progress, Stop
     tab.py      what one browser tab holds: the turn it sees, the run it has pinned
-    page.py     the page of a tab; page.html and page.css are its frame and its look
+    page.py     the page of a tab, made of goes_in.py, changes.py, comes_out.py (with beside.py)
+                and inside.py; its frame is page.html, its look look.py and two sheets
     live.py     the views, by the very files that notebooks use, sharing one selection
     server.py   the server, on this machine alone
 
-Only page.py, live.py and server.py know Panel. Nothing is asked of any network.
+The first four know nothing of Panel. Nothing is asked of any network.
 Left out: microphones (the chat has them), films, conversations of several turns.
 """

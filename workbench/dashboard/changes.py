@@ -69,7 +69,7 @@ class _Edit:
         self.inputs = {field.name: _input(field, ranges) for field in maker.fields}
         for widget in self.inputs.values():
             widget.param.watch(lambda _event: changed(), "value")
-        away = pn.widgets.Button(name="Remove", css_classes=["plain"])
+        away = pn.widgets.Button(label="Remove", css_classes=["plain"])
         away.on_click(lambda _event: remove(self))
         head = html(f"<p><b>{escape(maker.label)}</b></p><p class='soft'>{escape(maker.about)}</p>")
         head.styles = {"flex": "1 1 160px"}
@@ -85,7 +85,7 @@ def _input(field: Field, ranges: dict[str, str]) -> pn.widgets.Widget:
     grows = {"flex": "1 1 84px"}
     if field.options:
         return pn.widgets.Select(
-            name=field.name,
+            label=field.name,
             options=list(field.options),
             value=field.start,
             styles=grows,
@@ -94,5 +94,5 @@ def _input(field: Field, ranges: dict[str, str]) -> pn.widgets.Widget:
     hint = ranges.get(field.name, "")
     hint = hint if field.start else f"all; or {hint}"
     return pn.widgets.TextInput(
-        name=field.name, value=field.start, placeholder=hint, styles=grows, width=None,
+        label=field.name, value=field.start, placeholder=hint, styles=grows, width=None,
     )  # fmt: skip

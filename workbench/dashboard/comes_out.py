@@ -11,12 +11,15 @@ from pathlib import Path
 import panel as pn
 
 from widgets.view import escape
+from workbench.dashboard.beside import comparison
 from workbench.dashboard.desk import Turn
 from workbench.dashboard.look import html, line, player, put, sentence, stack
+from workbench.dashboard.tab import Tab
 from workbench.run import Run
 
 NOTHING = "Press Run: the answer appears here while it is made."
 HINT = "Pin this run as A, change something, and run again: what comes out is B, beside A."
+WAIT = "This run is A. Change something and run again: what comes out is B, beside it."
 
 
 class ComesOut:
@@ -32,8 +35,9 @@ class ComesOut:
             callback=lambda: _file(self.run, ".html"), filename="turn.html",
             label="Keep the views (.html)",
         )  # fmt: skip
-        self.pin = pn.widgets.Button(name="Pin as A")
-        self.files = line(self.pin, self.keep, self.page, visible=False)
+        self.pin = pn.widgets.Button(label="Pin as A")
+        self.unpin = pn.widgets.Button(label="Unpin A")
+        self.files = line(self.pin, self.unpin, self.keep, self.page, visible=False)
         self.hint = html(f'<p class="soft">{HINT}</p>', visible=False)
         self.panel = stack(self.said, self.sound, self.figures, self.files, self.hint)
 
@@ -57,7 +61,22 @@ class ComesOut:
             put(self.sound, player(run.audio, run.meta.rate, "the answer"))
         self.sound.visible = bool(len(run.audio))
         put(self.figures, chips(turn))
-        self.files.visible = self.hint.visible = True
+        self.files.visible = True
+
+    def compare(self, tab: Tab) -> None:
+        """What is pinned, and what the shown run is beside it."""
+        pinned, both = tab.pinned, tab.compared
+        if both is not None:
+            put(self.said, comparison(both))
+            self.sound.visible = False
+        elif tab.shown is not None:
+            self.show(tab.shown)
+        self.pin.visible = tab.shown is not pinned
+        self.unpin.visible = pinned is not None
+        hint = HINT if pinned is None else WAIT
+        trouble = tab.shown is not None and tab.shown.error
+        put(self.hint, sentence(trouble) if trouble else f'<p class="soft">{hint}</p>')
+        self.hint.visible = tab.shown is not None and (both is None or bool(trouble))
 
 
 def chips(turn: Turn) -> str:

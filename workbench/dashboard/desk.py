@@ -167,9 +167,13 @@ class Desk:
     def _draw(self, turn: Turn) -> None:
         """The views, and the comparison."""
         turn.views, beside = tuple(turn.run.view), turn.ask.beside
-        if beside is not None:
+        if beside is None:
+            return
+        try:
             turn.change = diff(beside, turn.run)
             turn.both = tuple(Views(beside, turn.run))
+        except ValueError as error:
+            turn.error = f"A and B cannot be shown together: {error}"
 
     def _end(self, turn: Turn, state: str) -> None:
         turn.ended = turn.ended or monotonic()

@@ -53,9 +53,9 @@ class GoesIn:
         self.uploaded: Audio | Image | None = None
         self.name = ""
         self.way = pn.widgets.RadioButtonGroup(options=ways, css_classes=["tabs"])
-        self.example = pn.widgets.Select(name="Example", options=list(self.examples))
+        self.example = pn.widgets.Select(label="Example", options=list(self.examples))
         self.dropper = pn.widgets.FileDropper(
-            name="A recording or a picture",
+            label="A recording or a picture",
             max_file_size=f"{LARGEST}MB",
             chunk_size=1_000_000,
             multiple=False,
@@ -65,15 +65,17 @@ class GoesIn:
         )
         self.text = pn.widgets.TextAreaInput(rows=2, max_length=CHARACTERS, auto_grow=True)
         self.preview = html()
-        self.speak = pn.widgets.Checkbox(name="speak the answer", value=True)
-        self.voice = pn.widgets.Select(name="Voice", options=list(NAMED))
-        self.most = pn.widgets.IntInput(name="Longest answer, tokens", value=MOST, start=1, end=256)
-        self.seed = pn.widgets.IntInput(name="Seed", value=seed, start=0)
+        self.speak = pn.widgets.Checkbox(label="speak the answer", value=True)
+        self.voice = pn.widgets.Select(label="Voice", options=list(NAMED))
+        self.most = pn.widgets.IntInput(
+            label="Longest answer, tokens", value=MOST, start=1, end=256
+        )
+        self.seed = pn.widgets.IntInput(label="Seed", value=seed, start=0)
         self.temperature = pn.widgets.FloatInput(
-            name="Temperature of the words", value=0.0, start=0.0, end=5.0, step=0.1
+            label="Temperature of the words", value=0.0, start=0.0, end=5.0, step=0.1
         )
         self.record = pn.widgets.CheckBoxGroup(
-            name="Recorded", options=list(RECORDS), value=list(RECORDS)
+            label="Recorded", options=list(RECORDS), value=list(RECORDS)
         )
         more = pn.Card(
             stack(
@@ -144,7 +146,7 @@ class GoesIn:
     def _switch(self, _event=None) -> None:
         way = self.way.value
         self.example.visible, self.dropper.visible = way == EXAMPLE, way == UPLOAD
-        self.text.name, text = TEXTS[way]
+        self.text.label, text = TEXTS[way]
         self.text.placeholder = "" if way in (TYPE, ALOUD) else "may be empty"
         if way == EXAMPLE:
             self._choose()

@@ -21,8 +21,8 @@ from workbench.dashboard.tab import Tab
 
 PERIOD = 150  # ms between two looks at a turn that is live
 MICRO = (
-    "micro is a tiny model, trained here on two CPU cores. It hears, thinks and speaks, and it is"
-    " often wrong"
+    "micro is a tiny model ({}), trained here on two CPU cores. It hears, thinks and speaks, and is"
+    " often wrong."
 )
 COPY, COPIED = "Copy this turn as Python", "Copied"
 TO_CLIPBOARD = f"""
@@ -40,37 +40,38 @@ class Page:
         self.changes = Changes(ranges)
         self.comes_out = ComesOut()
         self.inside = Inside(tab)
-        self.go = pn.widgets.Button(name="Run", button_type="primary", css_classes=["run"])
-        self.halt = pn.widgets.Button(name="Stop", css_classes=["run"], disabled=True, width=90)
+        self.go = pn.widgets.Button(label="Run", color="primary", css_classes=["run"])
+        self.halt = pn.widgets.Button(label="Stop", css_classes=["run"], disabled=True, width=90)
         self.go.sizing_mode = "stretch_width"
         self.again = pn.widgets.Checkbox(
-            name="let B say the words of A, so that each can be compared", visible=False
+            label="let B say the words of A, so that each can be compared", visible=False
         )
         self.again.param.watch(lambda _event: self._changed(), "value")
         self.status, self.code = html(), html()
         self.script = pn.widgets.TextAreaInput(visible=False, max_length=100_000)
-        self.copy = pn.widgets.Button(name=COPY, css_classes=["plain"])
+        self.copy = pn.widgets.Button(label=COPY, css_classes=["plain"])
         self.copy.js_on_click(args={"script": self.script}, code=TO_CLIPBOARD)
         self.timer = None
         self.go.on_click(lambda _event: self.run())
         self.halt.on_click(lambda _event: tab.stop())
         self.comes_out.pin.on_click(lambda _event: self.pin())
-        self.inside.unpin.on_click(lambda _event: self.unpin())
+        self.comes_out.unpin.on_click(lambda _event: self.unpin())
         self.goes_in.changed = self.changes.changed = self._changed
         self._changed()
 
     def template(self) -> pn.template.Template:
         lab = self.tab.desk.lab
         millions = f"{lab.about.parameters / 1e6:.1f} million parameters"
-        about = MICRO if lab.name == "micro" else f"The model is {lab.name}"
+        about = MICRO if lab.name == "micro" else f"The model is {lab.name} ({{}})."
         page = pn.template.Template((FOLDER / "page.html").read_text())
         page.add_variable("frame_css", (FOLDER / "frame.css").read_text())
-        page.add_variable("about", f"{about}: {millions}.")
+        page.add_variable("about", about.format(millions))
         for name, panel in (
             ("goes_in", self.goes_in.panel),
             ("changes", stack(
                 self.changes.panel, self.code, self.again,
-                line(self.go, self.halt, flex_wrap="nowrap"), self.status, self.copy, self.script,
+                line(self.go, self.halt, flex_wrap="nowrap"),
+                self.status, self.copy, self.script,
             )),
             ("comes_out", self.comes_out.panel),
             ("inside", self.inside.panel),
@@ -148,6 +149,7 @@ class Page:
             self.comes_out.failed(turn)
         if self.tab.look():
             self.comes_out.show(turn)
+            self.comes_out.compare(self.tab)
             self.inside.show()
 
     def pin(self) -> None:
@@ -160,5 +162,6 @@ class Page:
 
     def _pinned(self) -> None:
         self.again.visible = self.tab.pinned is not None
+        self.comes_out.compare(self.tab)
         self.inside.show()
         self._changed()

@@ -39,6 +39,7 @@ def served(lab: Lab, port: int = 0, browser: bool = False) -> Iterator:
         {"/": tab}, port=port, address=ADDRESS, show=browser, start=False, verbose=False,
         title="Omni Workbench", websocket_max_message_size=MESSAGE,
     )  # fmt: skip
+    server.start()  # also what ends the sessions of closed tabs
     try:
         yield server
     finally:
