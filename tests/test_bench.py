@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from workbench import bench
+from model.omni import Omni, OmniConfig
+from workbench import bench, bench_record
 
 
 def test_both_decoders_say_the_same():
@@ -33,3 +34,15 @@ def test_the_curve(monkeypatch):
 def test_an_unknown_row_is_told():
     with pytest.raises(ValueError, match="prefill"):
         list(bench.run(["warp"]))
+
+
+def test_what_recording_costs(monkeypatch):
+    monkeypatch.setattr(bench_record, "omni", lambda: Omni(OmniConfig.nano()))
+    monkeypatch.setattr(bench_record, "ANSWER", "Yes it is so.")
+    monkeypatch.setattr(bench_record, "TOKENS", (30,))
+    monkeypatch.setattr(bench_record, "KINDS", ("routing", "router-logits", "latency"))
+    found = list(bench.run(["record", "room", "picture"], repeats=1))
+    assert [s.row for s in found] == ["record"] * 4 + ["room"] * 3 + ["picture"] * 4
+    assert all(s.ours > 0 for s in found) and "x the bare turn" in found[0].line()
+    room = [s.ours for s in found if s.row == "room"]
+    assert room == sorted(room)

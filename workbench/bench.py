@@ -1,6 +1,6 @@
 """Speed beside transformers: same shapes, same threads, same run; what counts is the ratio.
 
-    omni bench                    # every row; about two minutes on two quiet cores
+    omni bench                    # every row; about five minutes on two quiet cores
     omni bench decode train       # some of them
 
 `prefill`, `decode`, `train`: a hybrid decoder of 8 layers, width 256, 16 experts of which 2 work,
@@ -8,7 +8,8 @@ with the weights copied across, against `Qwen3_5MoeForCausalLM` (plain calls of 
 `generate` around them). `frames`, `first-audio`, `turn`: a model of micro's shapes against
 `Qwen3OmniMoeForConditionalGeneration.generate`; random weights, an answer of ten words, 40 frames.
 Its code2wav differs from ours: it is taken out of `frames` and counted in `turn`. `curve` has
-no rival: the time of a thousand tokens of prefill in DeltaNet layers, from 1k to 64k tokens.
+no rival: the time of a thousand tokens of prefill in DeltaNet layers, from 1k to 64k tokens. Nor
+have `record`, `room` and `picture`, what recording costs: see bench_record.py.
 
 Ours and theirs take turns; a figure is the median of its repetitions. fp32. Left out: GPUs, batches
 (but for `train`), torch.compile.
@@ -83,10 +84,13 @@ def conditions(repeats: int = REPEATS) -> str:
 
 def run(rows: Sequence[str] = (), repeats: int = REPEATS) -> Iterator[Speed]:
     """The rows asked for (all of them without names), one after the other."""
-    unknown = set(rows) - set(ROWS)
+    from workbench import bench_record  # which needs what is here
+
+    known = {**ROWS, **bench_record.ROWS}
+    unknown = set(rows) - set(known)
     if unknown:
-        raise ValueError(f"no row {sorted(unknown)}; there are {', '.join(ROWS)}")
-    for name, measure in ROWS.items():
+        raise ValueError(f"no row {sorted(unknown)}; there are {', '.join(known)}")
+    for name, measure in known.items():
         if name in rows or not rows:
             yield from measure(name, repeats)
 
