@@ -333,6 +333,30 @@ export function render({ model, el }) {
         ),
       );
 
+    if (data.entropy) {
+      const [books, frames] = data.entropy.shape;
+      let picture = null;
+      let theme = "";
+      panels.push(
+        lane(
+          one,
+          "doubt by codebook",
+          clamp(6 * books, 24, 54),
+          (ctx, w, tall, colors, x) => {
+            if (theme !== colors.seq0) {
+              theme = colors.seq0;
+              const table = ramp([colors.seq0, colors.seq1, colors.seq2]);
+              picture = raster(books, frames, (r, c) => data.entropy[r * frames + c], table);
+            }
+            ctx.imageSmoothingEnabled = false;
+            ctx.drawImage(picture, x(0), 0, x(frames * meta.frame_s) - x(0), tall);
+            selectedTime(ctx, x, tall, colors);
+          },
+          `Entropy of ${books} codebooks, the first at the top, up to ${meta.entropy.most} nats`,
+        ),
+      );
+    }
+
     one.emittedAt = (i) => (byWall ? data.wall_text[i] : at[i]);
     const { emittedAt } = one;
     const [EMIT, FRAMES, HEARD, WORDS] = [18, 34, 84, 110]; // rows of the lane of words
@@ -562,16 +586,25 @@ export function render({ model, el }) {
   const correct = (one, [i, edge], t) => {
     const other = edge === "t0" ? one.t1[i] - 0.01 : one.t0[i] + 0.01;
     one[edge][i] = edge === "t0" ? clamp(t, 0, other) : clamp(t, other, one.meta.seconds);
+    if (sides.every(({ corrected }) => !corrected.size)) offerCorrections();
     one.corrected.add(i);
-    if (one.corrected.size === 1) offerCorrections();
     note();
   };
   const tell = (one, i, t) => {
     const { meta, data, t0, t1 } = one;
     const frame = Math.floor(t / meta.frame_s);
+    const doubt = [];
+    if (data.entropy && frame >= 0 && frame < meta.frames) {
+      const [books] = data.entropy.shape;
+      const nats = Array.from({ length: books }, (_, b) =>
+        ((data.entropy[b * meta.frames + frame] / 255) * meta.entropy.most).toFixed(1),
+      );
+      doubt.push(["entropy", `${nats.join(" ")} nats by codebook`]);
+    }
     if (i < 0)
       return [
         [`${clock(t, 1)} s`, `frame ${clamp(frame, 0, Math.max(0, meta.frames - 1))}, no token`],
+        ...doubt,
       ];
     const lines = [[label(meta.tokens[i], 60), `token ${i}${one.name && ` of ${one.name}`}`]];
     if (Number.isFinite(t0[i]))
@@ -587,6 +620,7 @@ export function render({ model, el }) {
     if (Number.isFinite(one.lead[i])) lines.push(["ahead", `${one.lead[i].toFixed(2)} s`]);
     if (Number.isFinite(data.confidence[i]))
       lines.push(["confidence", percent(data.confidence[i])]);
+    lines.push(...doubt);
     return lines;
   };
   const choose = (i, one = a) => {
@@ -916,7 +950,7 @@ export function render({ model, el }) {
   const notes = h("p", { class: "ow-note", style: "margin-top:10px" });
   const note = () => {
     const moved = sides.reduce((sum, { corrected }) => sum + corrected.size, 0);
-    const told = moved ? [`${moved} spans corrected by hand, here only`] : [];
+    const told = moved ? [`${moved} span${moved > 1 ? "s" : ""} corrected by hand, here only`] : [];
     notes.textContent = [estimate, ...told, ...meta.notes].join(" \u00b7 ");
   };
   note();

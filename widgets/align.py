@@ -48,6 +48,7 @@ class AlignView(View):
         `Selection.tokens` counts), method (str), confidence f32 in 0..1
     frame_s: seconds of one speech frame
     audio f32[S] and sr; peaks i8[P, 2] (made from audio if absent)
+    entropy f16[M, Q]: nats of the distribution that each code of a frame was chosen from
     mel u8[F, Tm] and hop_s; align_attn f16[N, M] is kept in `.data`
     method: how the spans were found, where `tokens` does not say it ("emission", "CTC", ...)
     """
@@ -67,6 +68,7 @@ class AlignView(View):
         mel: np.ndarray | None = None,
         hop_s: float | None = None,
         align_attn: np.ndarray | None = None,
+        entropy: np.ndarray | None = None,
         method: str = "emission",
         title: str = "Text and speech",
         link: str = "",
@@ -168,6 +170,12 @@ class AlignView(View):
                     f"mel: means of {by_frame} frames ({1000 * by_frame * hop_s:.0f} ms)"
                     + (f" and {by_band} bands" if by_band > 1 else "")
                 )
+        doubt = None
+        if entropy is not None:
+            entropy = shaped(entropy, "entropy", "M Q", "float32", M=m)
+            doubt = {"books": entropy.shape[1], "most": round(float(entropy.max(initial=0)), 2)}
+            scaled = 255 * entropy.T / max(1e-6, entropy.max(initial=0))
+            arrays["entropy"] = np.round(scaled).astype(np.uint8)
         sound = None
         if audio is not None:
             sound, arrays_sound, note = sound_of(audio, sr)
@@ -192,7 +200,7 @@ class AlignView(View):
                 "methods": methods if len(set(methods)) > 1 else methods[:1],
                 "seconds": round(float(length), 4), "frame_s": frame_s, "frames": m,
                 "unspoken": silent, "free": free, "items": items,
-                "mel": strip, "sound": sound, "notes": notes,
+                "mel": strip, "entropy": doubt, "sound": sound, "notes": notes,
             },
             arrays=arrays,
             table=table,
@@ -211,7 +219,8 @@ class AlignView(View):
                     "n_text": n_text, "n_speech": n_speech, "items": items, "broken": broken,
                     "taken": taken, "out": out,
                 },
-                "align_attn": align_attn, "audio": audio, "sr": sr, "mel": mel, "hop_s": hop_s,
+                "align_attn": align_attn, "entropy": entropy, "audio": audio, "sr": sr,
+                "mel": mel, "hop_s": hop_s,
             },
         )  # fmt: skip
 

@@ -5,8 +5,9 @@
     omni bench picture               # from arrays to the page, and to the picture, of a view
 
 The turn is micro's, a recorded question and an answer of about 10 s; its words are given, so that
-every repetition says the same. Recorded and unrecorded turns take turns; a ratio is the median over
-repetitions. The long views show the records of that turn over and over.
+every repetition says the same. Time is that of the processor, so that other work on the machine
+does not count; a ratio is to the bare turns before and after, the median over repetitions. The long
+views show the records of that turn over and over.
 
 Left out: what a browser needs to draw the page.
 """
@@ -47,24 +48,25 @@ def omni() -> Omni:
 
 
 def _turn(*kinds: str) -> tuple[float, Run]:
-    """Seconds of the turn, without those that it takes to make a Run of the records."""
+    """Seconds that the processor spent on the turn, and its Run."""
     words = tuple(omni().tokenizer.encode(ANSWER))
     ask = (Message.of("user", load_audio(QUESTION)),)
     recording = Recording(omni(), Inputs(ask, words=words, most=len(words)), kinds)
-    start = time.perf_counter()
+    start = time.process_time()
     for _chunk in recording:
         pass
-    return time.perf_counter() - start, recording.run()
+    return time.process_time() - start, recording.run()
 
 
 def record(row: str, repeats: int) -> Iterator[Speed]:
     _, run = _turn()
     ratios: dict[str, list[float]] = {kind: [] for kind in (*KINDS, "all")}
     for _ in range(repeats):
-        for kind, found in ratios.items():
-            bare, _ = _turn()
-            recorded, _ = _turn(*(KINDS[1:] if kind == "all" else (kind,)))
-            found.append(recorded / bare)
+        before, _ = _turn()
+        times = {kind: _turn(*(KINDS[1:] if kind == "all" else (kind,)))[0] for kind in ratios}
+        after, _ = _turn()
+        for kind, seconds in times.items():
+            ratios[kind].append(2 * seconds / (before + after))
     for kind, found in ratios.items():
         what = f"recording {kind}, {run.seconds:.1f} s of speech"
         yield Speed(row, what, "x the bare turn", statistics.median(found))
@@ -122,9 +124,9 @@ def _alignment(run: Run, tokens: int) -> AlignView:
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 ROWS: dict[str, Callable[[str, int], Iterator[Speed]]] = {

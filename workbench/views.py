@@ -90,6 +90,7 @@ class Views:
             mel=strip.astype(np.uint8),
             hop_s=HOP,
             align_attn=run.align,
+            entropy=None if run.odds is None else run.odds.entropy,
             method=run.spanned,
             title=title,
             link=LINK,
