@@ -11,6 +11,7 @@ Left out: anything that moves; `omni scene show --wav` writes the sound.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 
@@ -21,6 +22,7 @@ from model.data.ask import Task
 from model.data.captions import looks
 from model.data.catalog import COLORS
 from model.data.draw import frames, picture, times
+from model.data.pictures import font
 from model.data.scenes import Line, Scene
 
 WIDTH, EDGE = 1640, 44
@@ -28,6 +30,7 @@ INK, FAINT, RULE, PAPER = (32, 36, 44), (112, 118, 128), (218, 221, 226), (255, 
 WAVE = (92, 104, 124)
 TINTS = ((204, 121, 167), (230, 159, 0), (86, 180, 233), (0, 158, 115), (213, 94, 0), (0, 114, 178))
 SPEECH = (120, 94, 190)
+LATIN = "\u017f"  # the last letter that Pillow's font is sure to have
 FRAMES = 14  # at most; of more, every second or third
 
 
@@ -75,9 +78,9 @@ class _Page:
         return self.image.crop((0, 0, WIDTH, min(4000, round(self.y) + EDGE)))
 
     def text(self, x: float, y: float, text: str, size: int = 17, fill=INK, anchor="la") -> float:
-        font = _font(size)
-        self.draw.text((x, y), text, font=font, fill=fill, anchor=anchor)
-        return x + font.getlength(text)
+        letters = _font(size, text)
+        self.draw.text((x, y), text, font=letters, fill=fill, anchor=anchor)
+        return x + letters.getlength(text)
 
     def head(self) -> None:
         scene = self.scene
@@ -166,7 +169,7 @@ class _Page:
             tint = SPEECH if line else tints[part.name]
             said = f'{part.speaker}: "{part.text}"' if line else part.name
             label = f"{said}  {part.start:.1f}-{part.end:.1f}"
-            width = _font(16).getlength(label) + 14
+            width = _font(16, label).getlength(label) + 14
             x = min(self.at(part.start), self.right - width)
             row = next((r for r, end in enumerate(ends) if x > end + 6), len(ends) - 1)
             ends[row] = x + width
@@ -214,12 +217,12 @@ class _Page:
 
 def _wrapped(text: str, width: float, size: int, most: int = 6) -> list[str]:
     """Lines no wider than so many pixels; what is too long ends with dots."""
-    font, lines = _font(size), []
+    letters, lines = _font(size, text), []
     for paragraph in text.split("\n"):
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}".strip()
-            if line and font.getlength(longer) > width:
+            if line and letters.getlength(longer) > width:
                 lines.append(line)
                 longer = word
             line = longer
@@ -227,5 +230,9 @@ def _wrapped(text: str, width: float, size: int, most: int = 6) -> list[str]:
     return lines if len(lines) <= most else [*lines[: most - 1], lines[most - 1] + " ..."]
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int, text: str = "") -> ImageFont.FreeTypeFont:
+    """Pillow's own font; for letters that it does not have, the one of matplotlib."""
+    if text and max(text) > LATIN:
+        with suppress(ValueError):  # without matplotlib: boxes
+            return font("DejaVuSans", size)
     return ImageFont.load_default(size)

@@ -191,9 +191,11 @@ def _which(scene: Scene) -> Iterator[Fact]:
 
 
 def _count(scene: Scene) -> Iterator[Fact]:
-    for name, n in Counter(t.name for t in scene.things).items():
-        if scene.seconds or (n == 1 and len(scene.things) == 1):
-            continue
+    """Where something is there several times: else one would be right without looking."""
+    count = Counter(t.name for t in scene.things)
+    if scene.seconds or max(count.values(), default=0) < 2:
+        return
+    for name, n in count.items():
         verb = "is" if n == 1 else "are"
         told = f"there {verb} {number(n)} {name if n == 1 else plural(name)}."
         yield Fact({"things": plural(name)}, told, Names("number", (number(n),)))
@@ -314,7 +316,11 @@ def _sounds(scene: Scene) -> Iterator[Fact]:
 
 
 def _count_sound(scene: Scene) -> Iterator[Fact]:
-    for name, n in Counter(s.name for s in scene.sounds).items():
+    count = Counter(s.name for s in scene.sounds)
+    once = Random(f"{scene.seed}|once").random() < 0.2  # about as rare as the other numbers
+    for name, n in count.items():
+        if n == 1 and not once:
+            continue
         told = f"{SOUNDS[name].does} {often(n)}."
         yield Fact({"heard": SOUNDS[name].heard}, told, Names("number", (number(n),)))
 
@@ -327,7 +333,7 @@ def _hears(scene: Scene) -> Iterator[Fact]:
     known = sorted({"dog", "cat", "bell", "piano", "guitar", "drum", "laugh", "trumpet"} - here)
     for name in (rng.choice(sorted(here)), rng.choice(known)):
         yes = name in here
-        told = f"yes, there is {SOUNDS[name].heard}." if yes else "no, I do not hear that."
+        told = f"yes, I hear {SOUNDS[name].heard}." if yes else "no, I do not hear that."
         check = Names("verdict", ("yes" if yes else "no",))
         yield Fact({"heard": SOUNDS[name].heard}, told, check)
 
@@ -401,7 +407,8 @@ def _who(scene: Scene) -> Iterator[Fact]:
 
 
 def _speakers(scene: Scene) -> Iterator[Fact]:
-    if n := len({x.voice for x in _english(scene)}):
+    one = Random(f"{scene.seed}|one voice").random() < 0.45
+    if (n := len({x.voice for x in _english(scene)})) > 1 or (n and one):
         told = f"{number(n)} {'person speaks' if n == 1 else 'people speak'}."
         yield Fact({}, told, Names("number", (number(n),)))
 
@@ -514,7 +521,8 @@ def _seen_at(scene: Scene) -> Iterator[Fact]:
 def _seen_while(scene: Scene, event: Sound | Line) -> tuple[Thing, ...]:
     """What is visible all through an event, if that does not change meanwhile."""
     before = scene.visible(max(0.0, event.start - 0.3))
-    same = all(scene.visible(t) == before for t in np.arange(event.start, event.end + 0.3, 0.25))
+    moments = np.arange(event.start, event.end + 0.3, 0.25).tolist()
+    same = all(scene.visible(time) == before for time in moments)
     return before if same else ()
 
 
@@ -576,6 +584,8 @@ def _mentions(scene: Scene, senses: str) -> All:
     checks += [Names("sound", heard, _named_in("sound", said) + things)]
     if people := tuple(who for who in speak if who != "person"):
         checks.append(Names("speaker", people, _named_in("speaker", said)))
+    if senses != "heard":
+        checks += [Word(word.text, 200) for word in scene.prints]
     return All(tuple(checks))
 
 
@@ -681,24 +691,25 @@ sound: What do you hear? | What made the sound? | What is that sound? | Which so
 Name the sound. | What can be heard? | What is making this noise?
 sounds: Which sounds do you hear? | Name all the sounds. | What are the sounds? | List what you \
 hear. | Which things make a sound? | What sounds can be heard?
-count sound: How many times do you hear {heard}? | How often is there {heard}? | Count how many \
-times there is {heard}. | How often can you hear {heard}? | How many times is there {heard}?
-hears: Do you hear {heard}? | Is there {heard}? | Can you hear {heard}? | Did you hear {heard}? | \
-Is {heard} to be heard?
+count sound: How many times do you hear {heard}? | How often do you hear {heard}? | Count how \
+many times you hear {heard}. | How often can you hear {heard}? | How many times can {heard} be \
+heard?
+hears: Do you hear {heard}? | Can you hear {heard}? | Did you hear {heard}? | Can {heard} be \
+heard? | Does one hear {heard}?
 first sound: What do you hear first? | Which sound comes first? | What was the first sound? | \
 What sounded first? | Name the first sound.
 last sound: What do you hear last? | Which sound comes last? | What was the last sound? | What \
 sounded last? | Name the last sound.
 after sound: What do you hear after {heard}? | Which sound follows {heard}? | What comes after \
 {heard}? | After {heard}, what sound is next? | What sounded next after {heard}?
-when sound: When do you hear {heard}? | At what time is there {heard}? | When does one hear \
-{heard}? | At which second is there {heard}? | When is there {heard}? | Tell me the time of \
-{heard}.
-long sound: How long do you hear {heard}? | How long is there {heard}? | How many seconds is \
-there {heard}? | For how long can you hear {heard}? | How long does one hear {heard}?
-span sound: From when to when do you hear {heard}? | When does {heard} start and end? | Give \
-start and end of {heard}. | From which second to which second is there {heard}? | When is {heard} \
-to be heard, from and to?
+when sound: When do you hear {heard}? | At what time do you hear {heard}? | When does one hear \
+{heard}? | At which second do you hear {heard}? | When can {heard} be heard? | Tell me the time \
+of {heard}.
+long sound: How long do you hear {heard}? | How long can {heard} be heard? | How many seconds do \
+you hear {heard}? | For how long can you hear {heard}? | How long does one hear {heard}?
+span sound: From when to when do you hear {heard}? | Give start and end of {heard}. | From which \
+second to which second do you hear {heard}? | From when to when can {heard} be heard? | Between \
+which times does one hear {heard}?
 heard at: What do you hear at {time} seconds? | Which sound is there at {time} seconds? | What is \
 to be heard at second {time}? | At {time} seconds, what do you hear? | What sounds at {time} \
 seconds?

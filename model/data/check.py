@@ -24,7 +24,7 @@ from typing import Any
 
 from model.data.catalog import COLORS, OBJECTS, SOUNDS, plural
 from model.data.shelf import LANGUAGES
-from model.data.texts import ONES, number, words
+from model.data.texts import ONES, normal, number, words
 
 CLOSE = 0.5  # seconds
 ALMOST = 0.1  # character error rate that still counts as right
@@ -51,10 +51,11 @@ class Word:
     """A printed word is said; short answers only, so that no list of guesses gets through."""
 
     text: str
+    most: int = 8  # words of the answer
 
     def right(self, said: str) -> bool:
-        found = re.findall(r"\w+", said.lower())
-        return self.text.lower() in found and len(found) <= 8
+        found = words(said)
+        return f" {normal(self.text)} " in f" {' '.join(found)} " and len(found) <= self.most
 
     def score(self, said: str) -> float:
         return float(self.right(said))
@@ -154,7 +155,7 @@ class Timed:
 class All:
     """Several checks of one answer; the score is their mean."""
 
-    checks: tuple["Names | Word | Near | Says", ...]
+    checks: tuple[Names | Word | Near | Says, ...]
 
     def right(self, said: str) -> bool:
         return all(check.right(said) for check in self.checks)

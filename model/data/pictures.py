@@ -32,7 +32,7 @@ PHOTOS = {"cat": "chelsea.png", "cup": "coffee.png", "flower": "flower.jpg"}
 SHEETS = (*SEEN_STYLES, "fluent")
 STEMS = {"train": "train", "phone": "telephone", "shirt": "t_tshirt", "light bulb": "lightbulb"}
 STEMS |= {"drum": "drum_tomtom_floor", "guitar": "guitar_classical", "bunch of grapes": "grapes"}
-STEMS |= {"apple": "apple_red", "chicken": "hen", "tractor": "wheel_tractor", "cat": "tabby"}
+STEMS |= {"apple": "apple_red", "chicken": "hen", "cat": "tabby"}
 
 
 def names(style: str) -> tuple[str, ...]:

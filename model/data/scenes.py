@@ -217,8 +217,8 @@ def _look(rng: Random, split: str, style: str, n: int) -> list[tuple[str, str]]:
 def _cells(rng: Random, n: int) -> list[Point]:
     """`n` of the nine fields of a scene, and where in them."""
     return [
-        (round((i % 3 + 0.5) / 3 + rng.uniform(-0.03, 0.03), 3),
-         round((i // 3 + 0.5) / 3 + rng.uniform(-0.03, 0.03), 3))
+        (round((i % 3 + 0.5) / 3 + rng.uniform(-0.012, 0.012), 3),
+         round((i // 3 + 0.5) / 3 + rng.uniform(-0.012, 0.012), 3))
         for i in rng.sample(range(9), n)
     ]  # fmt: skip
 
@@ -247,7 +247,7 @@ def _still(
         line = [(round(spot + rng.uniform(-0.03, 0.03), 3), lane) for spot in spots]
         if rng.random() < 0.4:
             line = [(y, x) for x, y in line]
-        sizes = [round(rng.uniform(0.2, 0.3), 2) for _ in line]
+        sizes = [round(rng.uniform(0.2, 0.27), 2) for _ in line]
         return _placed(looks, line, style, sizes), ()
     if plan == "read":
         word, row = _word(rng, split, fonts), rng.choice((0, 2))
@@ -255,7 +255,7 @@ def _still(
         looks = _look(rng, split, style, rng.randint(0, 2))
         return _placed(looks, free[row : row + 2], style, [0.27, 0.24]), (word,)
     looks = _look(rng, split, style, rng.randint(2, 4))
-    sizes = [round(rng.uniform(0.18, 0.32), 2) for _ in looks]
+    sizes = [round(rng.uniform(0.18, 0.3), 2) for _ in looks]
     return _placed(looks, _cells(rng, len(looks)), style, sizes), ()
 
 
@@ -313,7 +313,7 @@ def _heard(
     events: list[Sound | Line] = []
     if foreign:
         clip = rng.choice(rng.choice(shelf.tongues))
-        events.append(_line(rng, clip))
+        events.append(_line(rng, clip, shelf.seconds(clip)))
         n_lines, n_sounds = 0, rng.choice((0, 0, 1))
     repeated = rng.random() < 0.35  # one sound several times, to be counted
     kinds = rng.sample(shelf.sounds, min(n_sounds, len(shelf.sounds)))
@@ -331,7 +331,7 @@ def _heard(
         for clips in [rng.choice(shelf.voices[who]) for who in speakers[:n_lines]]:
             said += rng.sample(clips, 2)
         kept = said[::2] + said[1::2]  # everybody once before anybody twice
-        events += [_line(rng, clip) for clip in kept[:n_lines]]
+        events += [_line(rng, clip, clip.seconds) for clip in kept[:n_lines]]
     rng.shuffle(events)
     pauses = [rng.uniform(0.2, 1.6)] + [rng.uniform(0.45, 1.5) for _ in events]
     if len(pauses) == 1:
@@ -348,9 +348,9 @@ def _heard(
     return seconds, sounds, tuple(e for e in placed if isinstance(e, Line))
 
 
-def _line(rng: Random, clip: Clip) -> Line:
+def _line(rng: Random, clip: Clip, seconds: float) -> Line:
     return Line(
-        clip.id, clip.text, clip.voice, clip.speaker, 0.0, round(clip.seconds, 2),
+        clip.id, clip.text, clip.voice, clip.speaker, 0.0, round(seconds, 2),
         round(rng.uniform(-4, 3), 1), clip.language, clip.meaning,
     )  # fmt: skip
 
@@ -383,7 +383,7 @@ def _moving(
         if not in_turn:
             start = rng.choice((0, rng.randint(0, max(0, last - 2))))
             end = rng.choice((last, rng.randint(min(start + 2, last), last)))
-        size = round(rng.uniform(0.24, 0.34), 2)
+        size = round(rng.uniform(0.22, 0.3), 2)
         path: tuple[Point, ...] = (cells[i],)
         if i == 0 and end - start >= 3 and rng.random() < 0.5:
             path = _way(rng, cells[0])

@@ -19,8 +19,8 @@ Left out: voices between man, woman and child; clips over 4 seconds or with digi
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,7 @@ class Clip:
     text: str
     voice: str
     speaker: str  # man, woman, child, person
-    seconds: float
+    seconds: float  # 0: not known before it is read, see `Shelf.seconds`
     language: str = "en"
     meaning: str = ""
 
@@ -69,10 +69,10 @@ class Clip:
 class Shelf:
     split: str
     styles: tuple[str, ...]
-    recordings: tuple[Recording, ...]
-    clips: tuple[Clip, ...] = ()
-    foreign: tuple[Clip, ...] = ()
-    spoken: Clips | None = None
+    recordings: tuple[Recording, ...] = field(repr=False)
+    clips: tuple[Clip, ...] = field(default=(), repr=False)
+    foreign: tuple[Clip, ...] = field(default=(), repr=False)
+    spoken: Clips | None = field(default=None, repr=False)
 
     @cached_property
     def sounds(self) -> tuple[str, ...]:
@@ -111,15 +111,14 @@ class Shelf:
             if (found := tuple(c for c in self.foreign if c.language == language))
         )
 
+    def seconds(self, clip: Clip) -> float:
+        """How long a clip is."""
+        return clip.seconds or soundfile.info(_stamp(clip.id)).duration
+
     def speech(self, id: str) -> Float32[np.ndarray, " samples"]:
         """A clip at 16 kHz and at the loudness of recordings."""
         if id.startswith("tuxpaint:"):
-            path = sounds.STAMPS / f"{id.partition(':')[2]}.ogg"
-            if not path.exists():
-                raise ValueError(
-                    f"{id} cannot be read: install the Debian package tuxpaint-stamps-default"
-                )
-            return sounds.level(sounds.read(path))
+            return sounds.level(sounds.read(_stamp(id)))
         if self.spoken is None or id not in self.spoken.index:
             raise ValueError(
                 f"no clip {id!r} in the {self.split} part of datasets/spoken; "
@@ -142,6 +141,14 @@ def shelf(
     spoken = Store(root).spoken(split)
     clips = _english(spoken, split) if len(spoken) else ()
     return Shelf(split, styles, sounds.available(split), clips, _foreign(split), spoken)
+
+
+def _stamp(id: str) -> Path:
+    """The file of a description of a stamp."""
+    path = sounds.STAMPS / f"{id.partition(':')[2]}.ogg"
+    if not path.exists():
+        raise ValueError(f"{id} cannot be read: install the Debian package tuxpaint-stamps-default")
+    return path
 
 
 def speaker(voice: str) -> str:
@@ -184,6 +191,7 @@ def _spoken(units: Sequence[int], seconds: float) -> tuple[float, float]:
     return max(0, units[0] - 1) * unit, seconds - (units[-1] + units[-2] + 3) * unit
 
 
+@cache
 def _foreign(split: str) -> tuple[Clip, ...]:
     """What people say of Tux Paint's stamps in their languages; nothing without the package."""
     found = []
@@ -191,15 +199,21 @@ def _foreign(split: str) -> tuple[Clip, ...]:
         stem, _, language = path.stem.partition("_desc_")
         if language not in LANGUAGES or split_of("stamp", stem) != split:
             continue
-        labels = path.with_name(f"{stem}.txt")
-        if not labels.exists():
-            continue
-        meaning, *lines = labels.read_text(encoding="utf-8", errors="replace").splitlines()
-        texts = dict(line.partition(".utf8=")[::2] for line in lines)
-        text = texts.get(language, "").strip()
-        seconds = soundfile.info(path).duration
-        if 3 <= len(text) <= 70 and text != meaning.strip() and 0.3 < seconds < 6:
+        meaning, texts = _labels(path.with_name(f"{stem}.txt"))
+        text = texts.get(language, "")
+        odd = re.search(r"[^\w\s,.!?'-]", text + meaning)  # brackets, quotes, dashes
+        if 3 <= len(text) <= 60 and text != meaning and not odd:
             id = "tuxpaint:" + str(path.relative_to(sounds.STAMPS).with_suffix(""))
-            voice = f"tuxpaint-{language}"
-            found.append(Clip(id, text, voice, "person", seconds, language, meaning.strip()))
+            clip = Clip(id, text, f"tuxpaint-{language}", "person", 0.0, language, meaning)
+            found.append(clip)
     return tuple(found)
+
+
+@cache
+def _labels(path: Path) -> tuple[str, dict[str, str]]:
+    """What a stamp shows, in English and by language."""
+    if not path.exists():
+        return "", {}
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    pairs = (line.partition(".utf8=")[::2] for line in lines[1:])
+    return lines[0].strip() if lines else "", {name: text.strip() for name, text in pairs}
