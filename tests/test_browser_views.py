@@ -9,6 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from widgets.align import AlignView
@@ -192,10 +193,39 @@ def test_shares_of_a_word_and_the_sound_of_a_piece(show, views):
     assert tab.evaluate(HACKED) == "undefined"
     main = tab.locator(".ow canvas").first
     box = main.bounding_box()
+    tab.evaluate(  # a piece is short: nobody may look while it plays
+        """() => { const head = document.querySelector('.ow-head');
+        const look = () => { if (head.style.visibility === 'visible') head.dataset.played = 1; };
+        new MutationObserver(look).observe(head, { attributeFilter: ['style'] }); }"""
+    )
     main.click(position={"x": box["width"] * 0.6, "y": box["height"] * 0.4})
-    until(tab, "document.querySelector('.ow-head').style.visibility === 'visible'")
+    until(tab, "document.querySelector('.ow-head').dataset.played")
     until(tab, "document.querySelector('.ow-head').style.visibility === 'hidden'")
     assert tab.locator(".ow-live").inner_text()
+
+
+def test_shares_of_words_cells_and_moments_on_one_page(show):
+    words = {
+        "values": [1.0, -0.5, 0.2],
+        "labels": ["What", "</b>is", " it?"],
+        "answer": ["No", "."],
+    }
+    words |= {"full": [-1.0, -0.5], "empty": [-1.5, -0.7], "each": [[1, -0.5, 0], [0, 0, 0.2]]}
+    cells = {"values": [2.0, -1.0], "labels": ["left", "right"], "answer": ["cat"], "kind": [2, 2]}
+    cells |= {"full": [-1.0], "empty": [-2.0], "image": np.full((40, 60, 3), 90, np.uint8)}
+    cells["cells"] = (np.arange(60) >= 30).astype(int)[None].repeat(40, 0)
+    moments = DATA["attribution"]() | {"error": None}
+    moments["t1"] = moments["t0"]
+    three = [AttributionView(**one) for one in (words, cells, moments)]
+    tab = show(page(three, "Shares"), scheme="dark")
+    until(tab, "document.querySelectorAll('.ow').length === 3")
+    tab.wait_for_timeout(200)
+    assert min(tab.evaluate(COLORS)) >= 3, "a blank canvas"
+    tab.get_by_role("button", name="</b>is").click()
+    assert tab.locator("#ow-0 .ow-live").inner_text() == "</b>is: \u22120.50"
+    picture = tab.locator("#ow-1 canvas").first
+    picture.click(position={"x": 10, "y": 10})
+    assert tab.locator("#ow-1 .ow-live").inner_text() == "left: +2.00"
 
 
 def test_views_on_one_page_share_their_selection(show, views):
