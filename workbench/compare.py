@@ -178,8 +178,9 @@ class Diff:
         """What is left where scripts are stripped: text diff, players, picture, table."""
         return self.layout.snapshot()
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        return {**self.layout._repr_mimebundle_(include, exclude), "text/plain": repr(self)}
+    def _repr_mimebundle_(self, include=None, exclude=None) -> Any:
+        bundle = self.layout._repr_mimebundle_(include, exclude)
+        return bundle | {"text/plain": repr(self)} if isinstance(bundle, dict) else bundle
 
 
 def _short(value: Any) -> str:
