@@ -313,26 +313,30 @@ export function stage({ model, el }) {
   };
 
   // The selection is one JSON value; a patch changes some of it. At most 20 messages a second.
+  let asked = null; // not saved yet: some hosts give back what was set only when it is saved
   const selection = () => ({
     tokens: [],
     time: null,
     layer: null,
     head: null,
     expert: null,
-    ...model.get("selection"),
+    ...(asked ?? model.get("selection")),
   });
   let pending = 0;
   const select = (patch) => {
-    model.set("selection", { ...selection(), ...patch });
+    asked = { ...selection(), ...patch };
+    model.set("selection", asked);
     redraw();
     if (!pending)
       pending = setTimeout(() => {
         pending = 0;
+        asked = null;
         model.save_changes();
       }, 50);
   };
   const watch = (handler) => {
     const changed = () => {
+      asked = null;
       handler(selection());
       redraw();
     };

@@ -45,6 +45,8 @@ def _side(letter: str, passages: Sequence[Passage], run: Run) -> str:
 def _figure(measure: Measure) -> str:
     pair = "" if measure.run is None else f"{_short(measure.run)} \u2192 {_short(measure.alt)} "
     told = pair + (measure.unit if pair else f"{_short(measure.change)} {measure.unit}")
+    if measure.unit.startswith("share"):
+        told = f"{measure.change:.0%}{measure.unit.removeprefix('share')}"
     return f"<span>{escape(measure.name)} <b>{escape(told)}</b></span>"
 
 

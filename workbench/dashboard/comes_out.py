@@ -93,7 +93,7 @@ def chips(turn: Turn) -> str:
     if end:
         told.append(("made in", f"{end:.1f} s while recorded"))
     told.append(("seed", str(run.inputs.seed)))
-    if turn.ask.choices:
+    if turn.ask.choices and turn.change is None:
         told.append(("changed", ", ".join(choice.line for choice in turn.ask.choices)))
     each = "".join(f"<span>{name} <b>{escape(value)}</b></span>" for name, value in told)
     return f'<div class="chips">{each}</div>'

@@ -16,6 +16,10 @@ from workbench.dashboard.look import html, line, picture, player, put, sentence,
 
 EXAMPLE, UPLOAD, TYPE, ALOUD = "Example", "Upload", "Type", "Read aloud"
 MOST = 64  # text tokens of an answer
+LIMITS = (
+    f'<p class="soft">wav, flac, ogg, mp3 up to {LONGEST:g} s; png, jpeg, webp; up to {LARGEST} MB.'
+    " It stays on this machine.</p>"
+)
 TEXTS = {
     EXAMPLE: ("And a request in words", ""),
     UPLOAD: ("And a request in words", "What was said?"),
@@ -51,7 +55,7 @@ class GoesIn:
         self.examples = {example.label: example for example in examples()}
         ways = [EXAMPLE, UPLOAD, TYPE, ALOUD] if self.examples else [UPLOAD, TYPE, ALOUD]
         self.uploaded: Audio | Image | None = None
-        self.name = ""
+        self.name = self.trouble = ""
         self.way = pn.widgets.RadioButtonGroup(options=ways, css_classes=["tabs"])
         self.example = pn.widgets.Select(label="Example", options=list(self.examples))
         self.dropper = pn.widgets.FileDropper(
@@ -152,7 +156,8 @@ class GoesIn:
             self._choose()
         else:
             self.text.value = text
-            self._show(self.uploaded if way == UPLOAD else None, self._limits())
+            upload = way == UPLOAD
+            self._show(self.uploaded if upload else None, self.trouble + LIMITS if upload else "")
             self.changed()
 
     def _choose(self, _event=None) -> None:
@@ -164,24 +169,17 @@ class GoesIn:
 
     def _take(self, event) -> None:
         """An upload came, or was taken away."""
-        self.uploaded, self.name = None, ""
+        self.uploaded, self.name, self.trouble = None, "", ""
         if event.new:
             name, data = list(event.new.items())[-1]
             try:
                 self.uploaded = upload(data if isinstance(data, bytes) else data.encode())
                 self.name = name
             except ValueError as error:
-                put(self.preview, sentence(error))
-                self.changed()
-                return
-        self._show(self.uploaded, self._limits())
-        self.changed()
-
-    def _limits(self) -> str:
-        if self.way.value != UPLOAD:
-            return ""
-        told = f"wav, flac, ogg, mp3 up to {LONGEST:g} s; png, jpeg, webp; up to {LARGEST} MB"
-        return f'<p class="soft">{told}. It stays on this machine.</p>'
+                self.trouble = sentence(error)
+        if self.way.value == UPLOAD:  # something else may have been chosen meanwhile
+            self._show(self.uploaded, self.trouble + LIMITS)
+            self.changed()
 
     def _show(self, part: Audio | Image | None, about: str) -> None:
         if isinstance(part, Audio):

@@ -3,6 +3,8 @@
 The views that stand there share one selection. Left out: more than two runs.
 """
 
+from dataclasses import replace
+
 import panel as pn
 
 from widgets.view import Selection, View, escape
@@ -78,6 +80,15 @@ class Inside:
     def _told(self, selection: Selection) -> None:
         text = CLICK
         if selection != Selection():
-            line = f"view.selection = {selection!r}"
-            text = f"Selected; in a notebook: <code>{escape(line)}</code>"
+            given = vars(replace(selection, time=_rounded(selection.time))).items()
+            told = ", ".join(
+                f"{name}={value!r}" for name, value in given if value not in (None, ())
+            )
+            text = (
+                f"Selected; in a notebook: <code>view.selection = Selection({escape(told)})</code>"
+            )
         put(self.note, f'<p class="soft">{text}</p>')
+
+
+def _rounded(time: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if time is None else (round(time[0], 3), round(time[1], 3))

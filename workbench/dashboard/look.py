@@ -87,7 +87,7 @@ def code(text: str) -> str:
     return f"<pre>{chr(10).join(escape(row, 2000) for row in text.splitlines())}</pre>"
 
 
-def sentence(error: Exception | str) -> str:
-    """What went wrong, as a reader wants it."""
+def sentence(error: Exception | str, kind: str = "bad") -> str:
+    """What went wrong ("bad"), or is still missing ("soft"), as a reader wants it."""
     text = " ".join(str(error).split())
-    return f'<p class="bad" role="alert">{escape(text[:1].upper() + text[1:], 400)}</p>'
+    return f'<p class="{kind}" role="alert">{escape(text[:1].upper() + text[1:], 400)}</p>'

@@ -83,7 +83,7 @@ class Page:
 
     def ask(self) -> Ask:
         ask = self.goes_in.ask()
-        if self.again.visible and self.again.value:
+        if self.again.visible and self.again.value and "aloud" not in ask.turn:
             words = tuple(self.tab.pinned.run.words.tolist())
             ask = replace(ask, turn={**ask.turn, "words": words, "most": max(1, len(words))})
         return replace(ask, choices=self.changes.choices())
@@ -101,8 +101,16 @@ class Page:
 
     def _changed(self) -> None:
         """Say what a click on Run would do, as Python and in megabytes."""
+        self.script.value, self.copy.disabled = "", True
+        try:
+            self.goes_in.ask()
+        except ValueError as error:
+            if not self.tab.busy:
+                put(self.status, sentence(error, "soft"))
+            return
         try:
             ask = self.ask()
+            self.copy.disabled = False
             self.script.value = ask.code(self.tab.desk.lab.name)
             put(self.code, code(with_edits(ask.choices)) if ask.choices else "")
             self.code.visible = bool(ask.choices)
