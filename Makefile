@@ -1,4 +1,5 @@
 # make tour    sets everything up and lets the model answer two recordings
+# make chat    talk to it in a browser
 # make test    the same for the tests           make clean   away with what was set up
 #
 # Each target makes .venv as far as it needs it; nothing is done twice. On a machine with a GPU, or
@@ -28,14 +29,14 @@ test: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m pytest -q
 
-lab:
-	@echo "The lab has no notebooks, sweeps and dashboard yet. What works today: in your own Jupyter,"
-	@echo "import workbench as wb (README, 'Taking it apart'); needs pip install -e '.[lab]'."
-	@exit 1
+lab: $(VENV)/lab.stamp
+	@echo "JupyterLab opens the tour (Ctrl-C ends it; make lab JUPYTER='--no-browser' only says where)"
+	@$(BIN)/jupyter lab --ip=127.0.0.1 --ServerApp.root_dir="$(CURDIR)" --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(JUPYTER) \
+		notebooks/00_tour.ipynb
 
-chat:
-	@echo "The chat is not built yet: it lacks workbench/chat. 'omni talk' answers one turn."
-	@exit 1
+chat: $(VENV)/app.stamp
+	@$(BIN)/omni chat
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .hypothesis

@@ -242,6 +242,24 @@ def dashboard(port: int = 5006, browser: bool = True, seed: int = 0, model: str 
 
 
 @app.command
+def chat(
+    port: int = 7860, browser: bool = True, seed: int = 0, mcp: bool = False, model: str = "micro"
+) -> None:
+    """Talk to the model: type, upload or record, hear it, interrupt it, compare, look inside.
+
+    Args:
+        port: of 127.0.0.1; 0 takes any that is free
+        browser: open the page at once
+        seed: of the answers
+        mcp: also serve its endpoint by MCP (needs the package mcp)
+        model: name or folder of a model
+    """
+    from workbench.chat.server import serve
+
+    serve(model, port, browser, seed, mcp)
+
+
+@app.command
 def bench(rows: Positional[tuple[str, ...]] = (), repeats: int = 5, json: bool = False) -> None:
     """Measure speed beside transformers: same shapes, same threads, same run.
 
@@ -488,7 +506,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if not error.name or error.name.split(".")[0] in ("model", "workbench", "widgets"):
             raise
-        extra = "lab" if error.name == "panel" else "dev"
+        extra = {"panel": "lab", "gradio": "app"}.get(error.name, "dev")
         _note(
             f"omni: this command needs {error.name}, which `pip install -e '.[{extra}]'` installs"
         )

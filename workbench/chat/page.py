@@ -1,0 +1,302 @@
+"""The Gradio page of the chat: its parts, and what happens when.
+
+The conversation and its player are one component (talk.js draws the value that talk.py gives), so
+that words and sound come from the same generator. All else is Gradio's own: the box that takes
+text, files and recordings, the settings, the files of an answer.
+
+Left out: hands-free talk; what is computed (talk.py, desk.py).
+"""
+
+import math
+from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from workbench.chat.desk import Desk
+from workbench.chat.files import write
+from workbench.chat.settings import CHANGES, HOTTEST, PACES, SEEDS, VOICES, Settings
+from workbench.chat.talk import Talk
+from workbench.dashboard.inputs import CHARACTERS, Example, examples, upload
+
+HERE = Path(__file__).parent
+MICRO = (
+    "micro is a tiny model, trained on two CPU cores and still in training: it follows short"
+    " English questions, often answers wrongly, and its voice is hard to understand."
+)
+HELP = (
+    "Type, attach a recording or a picture, or record yourself. <kbd>Enter</kbd> asks,"
+    " <kbd>Esc</kbd> stops; a new question interrupts the answer. Talking hands-free is not there"
+    " yet: the part that takes turns is not trained."
+)
+TYPED = ("What is seven plus five?", "What day comes after Monday?")
+FRAME = """<div class="talk">
+<div class="talk-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
+<div class="talk-bar" role="group" aria-label="Sound">
+<span class="talk-state" role="status"></span>
+<span class="talk-meter" role="img" aria-label="Sound that is ready ahead of the player"><i></i>
+</span><span class="talk-ahead"></span>
+<button type="button" class="talk-stop" disabled>Stop <kbd>Esc</kbd></button>
+</div></div>"""
+BEGIN = "() => { window.omniTalk.begin(); }"
+VIEWS = """
+addEventListener("message", ({ source, data }) => {
+  const frame = element.querySelector("iframe");
+  if (!frame || frame.contentWindow !== source || !data || data.ow !== "height") return;
+  frame.style.height = Math.min(9000, Math.ceil(Number(data.height) || 600)) + "px";
+  const dark = document.body.classList.contains("dark");
+  source.postMessage({ ow: "theme", dark }, "*");
+});
+"""
+TITLE = "The four views of this answer: text and speech, experts, attention, latency"
+
+
+class Visitors:
+    """The conversation and the folder of every page that is open."""
+
+    def __init__(self, desk: Desk):
+        self.desk = desk
+        self.talks: dict[str, Talk] = {}
+        self.folders: dict[str, TemporaryDirectory] = {}
+
+    def talk(self, request: gr.Request) -> Talk:
+        key = str(request.session_hash)
+        return self.talks.setdefault(key, Talk(self.desk, key))
+
+    def folder(self, request: gr.Request) -> Path:
+        key = str(request.session_hash)
+        if key not in self.folders:
+            self.folders[key] = TemporaryDirectory(prefix="omni-chat-", ignore_cleanup_errors=True)
+        return Path(self.folders[key].name)
+
+    def leave(self, request: gr.Request) -> None:
+        """A page was closed: its turn is free, and nothing of it stays."""
+        key = str(request.session_hash)
+        if talk := self.talks.pop(key, None):
+            talk.stop()
+        if folder := self.folders.pop(key, None):
+            folder.cleanup()
+
+
+def page(desk: Desk) -> gr.Blocks:
+    visitors = Visitors(desk)
+    lab = desk.lab
+    about = MICRO if lab.name == "micro" else f"The model is {escape(lab.name)}."
+    size = f"{lab.about.parameters / 1e6:.1f} million parameters, on this machine alone."
+    with gr.Blocks(
+        title="Omni Workbench: talk to it", analytics_enabled=False, delete_cache=(600, 3600)
+    ) as blocks:
+        gr.HTML(f"<header><h1>Talk to it</h1><p>{about} {size}</p></header>", elem_id="head")
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=420):
+                log = gr.HTML(
+                    {}, html_template=FRAME, js_on_load=(HERE / "talk.js").read_text("utf-8"),
+                    apply_default_css=False, elem_id="talk",
+                )  # fmt: skip
+                box = gr.MultimodalTextbox(
+                    sources=["upload", "microphone"], file_types=["audio", "image"],
+                    file_count="multiple", placeholder="Ask something", show_label=False,
+                    label="Your question", max_plain_text_length=CHARACTERS, autofocus=True,
+                    elem_id="box",
+                )  # fmt: skip
+                tries = gr.Row(elem_id="tries")
+                gr.HTML(f"<p>{HELP}</p>", elem_id="help")
+            with gr.Column(scale=2, min_width=270, elem_id="settings"):
+                chosen = _settings(lab.seed)
+        with gr.Column(visible=False, elem_id="inside") as inside:
+            views = gr.HTML("", js_on_load=VIEWS, apply_default_css=False, elem_id="views")
+            with gr.Row():
+                sound = gr.Audio(
+                    label="The answer as a file", interactive=False, visible=False, scale=2
+                )
+                files = gr.File(label="Keep it", file_count="multiple", interactive=False)
+
+        def ask(request: gr.Request, box: dict, *values: Any) -> Iterator[tuple]:
+            clear: Any = {"text": "", "files": []}
+            said = box or clear
+            for shown in _ask(visitors, request, said["text"] or "", said["files"], values):
+                yield shown, clear
+                clear = gr.skip()
+
+        def ready(given: str | Example) -> Callable:
+            typed = isinstance(given, str)
+            text, files = (given, []) if typed else (given.ask, [given.path])
+
+            def ask_it(request: gr.Request, *values: Any) -> Iterator[dict]:
+                yield from _ask(visitors, request, text, files, values)
+
+            return ask_it
+
+        quiet = {
+            "show_progress": "hidden", "trigger_mode": "multiple", "api_visibility": "private",
+            "concurrency_limit": None,
+        }  # fmt: skip
+        box.submit(None, js=BEGIN, api_visibility="private")
+        box.submit(ask, [box, *chosen], [log, box], **quiet)
+        shown = examples()
+        with tries:
+            gr.HTML("<span>Try</span>", elem_classes="label", apply_default_css=False)
+            for given in (*TYPED, shown[0], shown[1], shown[3]) if shown else TYPED:
+                label = given if isinstance(given, str) else f"\u25b6 {given.about}"
+                button = gr.Button(label, size="sm", variant="secondary", min_width=10)
+                button.click(None, js=BEGIN, api_visibility="private")
+                button.click(ready(given), chosen, log, **quiet)
+
+        def halt(event: gr.EventData, request: gr.Request) -> dict:
+            talk = visitors.talk(request)
+            talk.stop()
+            return _heard(talk, event, cut=True)
+
+        def heard(event: gr.EventData, request: gr.Request) -> dict:
+            return _heard(visitors.talk(request), event, cut=False)
+
+        def look(event: gr.EventData, request: gr.Request) -> Iterator[tuple]:
+            yield from _look(visitors, event, request)
+
+        at_once = {**quiet, "queue": False}
+        log.halt(halt, None, log, **at_once)
+        log.heard(heard, None, log, **at_once)
+        log.inspect(look, None, [inside, views, sound, files], **quiet)
+        blocks.unload(visitors.leave)
+        gr.api(_endpoint(desk), api_name="answer", concurrency_limit=None)
+    return blocks
+
+
+def _settings(seed: int) -> list[gr.components.Component]:
+    """The fields of `Settings`, in their order."""
+    names = list(CHANGES)
+    speak = gr.Checkbox(True, label="Speak the answer")
+    voice = gr.Dropdown(list(VOICES), value="heart", label="Voice")
+    with gr.Accordion("Compare two answers", open=True):
+        beside = gr.Dropdown(
+            [("one answer only", ""), *((name, name) for name in names)], value="",
+            label="Answer twice, the second time", info="The same question and seed, side by side",
+        )  # fmt: skip
+    with gr.Accordion("More", open=False):
+        paces = [(told, name) for name, told in PACES.items()]
+        pace = gr.Dropdown(paces, value="aria", label="Pace of words and sound")
+        change = gr.Dropdown(names, value=names[0], label="The model")
+        heat = gr.Slider(0, HOTTEST, 0.0, step=0.1, label="Temperature of the words")
+        seed_box = gr.Number(seed, label="Seed", precision=0, minimum=0, maximum=SEEDS)
+        system = gr.Textbox("", label="System prompt", lines=2, max_length=CHARACTERS)
+        remember = gr.Checkbox(
+            False, label="Remember earlier turns", info="micro was trained on single turns"
+        )
+    return [speak, voice, pace, heat, seed_box, system, remember, change, beside]
+
+
+def _ask(
+    visitors: Visitors, request: gr.Request, text: str, files: list, values: tuple
+) -> Iterator[dict]:
+    talk = visitors.talk(request)
+    try:
+        settings = Settings(*values)
+    except (ValueError, TypeError) as error:
+        gr.Warning(escape(str(error)))
+        yield talk.shown()
+        return
+    yield from talk.ask(text, files, settings)
+
+
+def _heard(talk: Talk, event: gr.EventData, cut: bool) -> dict:
+    """What a page says was heard; a page may say anything, so it is checked."""
+    said = event._data if isinstance(event._data, dict) else {}
+    numbers = {
+        name: value
+        for name in ("heard", "first_text", "first_sound")
+        if isinstance(value := said.get(name), int | float) and math.isfinite(value)
+    }
+    if isinstance(said.get("answer"), str) and "heard" in numbers:
+        with suppress(ValueError):  # of an answer that is no longer kept
+            talk.heard(said["answer"], numbers.pop("heard"), cut, numbers)
+    return talk.shown()
+
+
+def _look(visitors: Visitors, event: gr.EventData, request: gr.Request) -> Iterator[tuple]:
+    """Record an answer again, and show what happened inside."""
+    talk = visitors.talk(request)
+    said = event._data if isinstance(event._data, dict) else {}
+
+    def note(text: str, role: str = "status") -> tuple:
+        told = f'<p class="note" role="{role}">{escape(text)}</p>'
+        return gr.Column(visible=True), told, gr.Audio(visible=False), gr.File(visible=False)
+
+    try:
+        id = str(said.get("answer"))
+        turn = talk.record(id)
+        for item in turn.follow():
+            if isinstance(item, int):
+                yield note(f"Waiting: {item} before yours.")
+            elif turn.chunks % 8 == 1:
+                yield note("Saying it once more, with everything recorded \u2026")
+        if turn.run is None:
+            raise ValueError(turn.error or "it was stopped")
+        yield note("Drawing the four views \u2026")
+        run = turn.run
+        paths = write(run, talk.transcript(id), visitors.folder(request))
+        html = Path(paths[-1]).read_text("utf-8")
+        frame = f'<iframe sandbox="allow-scripts" title="{TITLE}" srcdoc="{escape(html)}"></iframe>'
+        pulses = (np.clip(run.audio, -1, 1) * 32767).astype(np.int16)
+        audio = gr.Audio((run.meta.rate, pulses), visible=True) if len(pulses) else gr.skip()
+        yield gr.Column(visible=True), frame, audio, gr.File(paths, visible=True)
+    except ValueError as error:
+        yield note(f"This answer cannot be opened: {error}", "alert")
+
+
+def _endpoint(desk: Desk) -> Callable:
+    def answer(
+        request: gr.Request,
+        text: str = "",
+        sound: str = "",
+        voice: str = "heart",
+        pace: str = "aria",
+        temperature: float = 0.0,
+        seed: int = 0,
+        speak: bool = True,
+        system: str = "",
+        change: str = "as it is",
+    ) -> dict:
+        """Answer a question, piece by piece: each piece has new words as `text`, or new sound as
+        `pcm`, 16-bit little-endian mono at `rate`, in base64. `sound` is a recording (wav, flac,
+        ogg or mp3) in base64."""
+        try:
+            chosen = (speak, voice, pace, temperature, seed, system, False, change)
+            settings = Settings(*chosen)
+            files = [upload(b64decode(sound, validate=True), "the sound")] if sound else []
+            yield from _pieces(Talk(desk, str(request.session_hash)), text, files, settings)
+        except (ValueError, TypeError) as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    return answer
+
+
+def _pieces(talk: Talk, text: str, files: list, settings: Settings) -> Iterator[dict]:
+    said, sounded = 0, 0
+    for shown in talk.ask(text, files, settings):
+        exchange = shown["exchanges"][-1]
+        for one in (exchange, *exchange["answers"]):
+            if one["error"]:
+                raise ValueError(one["error"])
+        for one in exchange["answers"]:
+            frames = (shown["sound"] or {}).get("frames", {})
+            fresh = [frames[str(n)] for n in range(sounded, one["frames"])]
+            piece = {
+                "text": one["text"][said:],
+                "pcm": _joined(fresh),
+                "rate": talk.desk.rate,
+                "state": one["state"],
+                "place": one["place"],
+            }
+            said, sounded = len(one["text"]), one["frames"]
+            yield piece
+
+
+def _joined(frames: list[str]) -> str:
+    """Frames in base64 as one; a frame's bytes are a multiple of three."""
+    return "".join(frames)

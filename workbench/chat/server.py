@@ -1,0 +1,78 @@
+"""The server of the chat: on this machine alone, one desk for all pages, and a documented endpoint.
+
+    with served(lab) as (address, page): ...          # a server that is ready
+    serve("micro", port=7860)                         # until Ctrl-C
+
+    from gradio_client import Client                  # the same from a program
+    for piece in Client("http://127.0.0.1:7860").submit(text="Hi", api_name="/answer"):
+        piece["text"], piece["pcm"]    # what is new: words, or 16-bit mono PCM at 24 kHz, base64
+
+Everything that a page needs is served from here, under a policy that forbids all other requests.
+Left out: users with names; a page that is left open in the network.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio is imported
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import gradio as gr
+
+from workbench.chat.desk import Desk
+from workbench.chat.page import page
+from workbench.dashboard.inputs import LARGEST
+from workbench.lab import Lab, load
+
+ADDRESS = "127.0.0.1"
+HERE = Path(__file__).parent
+SERIF = ("system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "DejaVu Sans", "sans-serif")
+FIXED = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
+
+
+@contextmanager
+def served(
+    lab: Lab, port: int | None = 0, browser: bool = False, mcp: bool = False
+) -> Iterator[str]:
+    """A server that is ready; its address. Port 0 takes any that is free."""
+    desk = Desk(lab)
+    blocks = page(desk)
+    blocks.queue(max_size=100, default_concurrency_limit=None)
+    try:
+        _app, address, _ = blocks.launch(
+            server_name=ADDRESS, server_port=port or _free(), inbrowser=browser, quiet=True,
+            share=False, ssr_mode=False, mcp_server=mcp, prevent_thread_lock=True,
+            max_file_size=f"{LARGEST}mb", footer_links=["api"], show_error=False,
+            css_paths=[HERE / "talk.css"],
+            theme=gr.themes.Base(
+                primary_hue="blue", neutral_hue="slate", font=SERIF, font_mono=FIXED,
+                radius_size="md",
+            ),
+        )  # fmt: skip
+        yield address
+    finally:
+        blocks.close(verbose=False)
+        desk.close()
+
+
+def serve(
+    model: str = "micro", port: int = 7860, browser: bool = True, seed: int = 0, mcp: bool = False
+) -> None:
+    """Serve the chat until Ctrl-C."""
+    with served(load(model, seed), port, browser, mcp) as address:
+        sys.stderr.write(f"the chat is at {address} (Ctrl-C ends it)\n")
+        sys.stderr.flush()
+        while True:
+            time.sleep(3600)
+
+
+def _free() -> int:
+    from socket import socket
+
+    with socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return probe.getsockname()[1]

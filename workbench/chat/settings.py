@@ -1,0 +1,112 @@
+"""What can be set for an answer, and the changes that a second answer can be made with.
+
+    settings = Settings(voice="male", pace="text-first")
+    settings.how()                     # fields of `Inputs`
+    CHANGES["experts shuffled"].edits  # what a lab puts on
+
+A change is small and has a name: an edit of the model, another pace, another clock. What both
+answers need to be comparable (timestamps, for a shifted clock) stands in `both`.
+Left out: edits with fields to fill in; the dashboard has them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from model.aria import pace
+from model.data.voices import NAMED
+from workbench import edits as wb
+from workbench.dashboard.inputs import words
+from workbench.edits import Edit
+
+VOICES = tuple(NAMED)
+PACES = {
+    "aria": "adaptive: speak as soon as the words allow",
+    "aria:1": "adaptive, one word ahead",
+    "fixed:1:3": "fixed: 1 word, then 3 frames",
+    "text-first": "all text first, then speak",
+    "learned": "the Talker asks for words itself",
+}
+HOTTEST = 2.0
+SEEDS = 2**31 - 1
+MOST = 64  # text tokens of an answer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a visitor chose. Checked here, whatever a page or a client sent."""
+
+    speak: bool = True
+    voice: str = "heart"
+    pace: str = "aria"
+    temperature: float = 0.0
+    seed: int = 0
+    system: str = ""  # what the model is told before the conversation
+    remember: bool = False  # give it the earlier turns of this conversation
+    change: str = "as it is"  # of the model
+    beside: str = ""  # a second answer to the same question, with this change; "" = none
+
+    def __post_init__(self) -> None:
+        if self.voice not in VOICES:
+            raise ValueError(f"no voice is named {self.voice!r}, expected {', '.join(VOICES)}")
+        pace(self.pace)
+        heat, seed = self.temperature, self.seed
+        if not (isinstance(heat, int | float) and isfinite(heat) and 0 <= heat <= HOTTEST):
+            raise ValueError(f"the temperature is {heat!r}, expected 0 to {HOTTEST:g}")
+        if not (isinstance(seed, int | float) and seed == seed // 1 and 0 <= seed <= SEEDS):
+            raise ValueError(f"the seed is {seed!r}, expected a whole number from 0 to {SEEDS}")
+        words(self.system, "the system prompt")
+        for name in (self.change, *filter(None, [self.beside])):
+            if name not in CHANGES:
+                raise ValueError(f"there is no change {name!r}, expected {', '.join(CHANGES)}")
+
+    def changes(self) -> list["Change"]:
+        """One for each answer that is to be given."""
+        return [CHANGES[name] for name in (self.change, self.beside) if name]
+
+    def how(self) -> dict[str, Any]:
+        """As fields of `Inputs`."""
+        found: dict[str, Any] = {
+            "speak": bool(self.speak),
+            "voice": self.voice,
+            "pace": pace(self.pace),
+            "temperature": float(self.temperature),
+            "seed": int(self.seed),
+            "most": MOST,
+        }
+        for change in self.changes():
+            found |= change.both
+        return found
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference, by name."""
+
+    name: str
+    edits: tuple[Edit, ...] = ()
+    how: Mapping[str, Any] = field(default_factory=dict)  # fields of `Inputs` of this answer
+    both: Mapping[str, Any] = field(default_factory=dict)  # and of the one beside it, too
+
+
+CHANGES = {
+    change.name: change
+    for change in (
+        Change("as it is"),
+        Change("expert 0 banned in every layer", (wb.ban_expert(None, 0),)),
+        Change("one expert a token", (wb.top_k(1),)),
+        Change("experts shuffled", (wb.shuffle_experts(),)),
+        Change("a fixed pace, 1 word : 3 frames", (wb.fixed_ratio(1, 3),)),
+        Change("all text before the first sound", (wb.text_first(),)),
+        Change(
+            "the clock of the recording runs 2 s ahead",
+            (wb.shift_timestamps(2),),
+            both={"interval": 1.0},
+        ),
+        Change("words drawn at temperature 1", how={"temperature": 1.0}),
+        Change("another seed", how={"seed": 1, "temperature": 1.0}),
+        *(Change(f"in the voice {name}", how={"voice": name}) for name in VOICES),
+        Change("text only", how={"speak": False}),
+    )
+}

@@ -1,0 +1,289 @@
+"""One conversation: what was asked, what was answered, and what was really heard of it.
+
+    talk = Talk(desk, "a browser")
+    for shown in talk.ask("What is two plus two?", [], Settings()): ...
+    talk.stop()                        # from any thread; a new question does it, too
+
+`shown` is all that the page draws, a plain JSON value: the conversation, and the latest sound as
+numbered frames of 16-bit PCM (the last `WINDOW` of them, so that a page may miss a message). Text
+comes as soon as it is there, before its sound. The page says how much of an answer was heard; where
+it was interrupted, the rest is shown as not heard, and is no part of what the model remembers.
+Left out: branches of a conversation; Gradio (page.py).
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import numpy as np
+
+from model.senses.message import Audio, Image, Message, Text
+from model.turn import Chunk
+from workbench.chat.desk import Ask, Desk, Turn
+from workbench.chat.files import received, told
+from workbench.chat.settings import Change, Settings
+from workbench.dashboard.inputs import words
+from workbench.run import Run
+
+LIVE = ("align", "latency")  # what is recorded while an answer is given
+FULL = ("router-logits", "attn", "align", "delta", "codes", "logits", "latency")  # to look inside
+SOUNDLESS = ("align", "codes")
+WINDOW = 16  # frames of sound that a message holds at most
+TOGETHER = 4  # frames that may wait for one message, when they are there already
+KEPT = 20  # questions of a conversation
+
+
+@dataclass(eq=False)
+class Answer:
+    """One answer, as far as it is."""
+
+    name: str  # "A" or "B" where there are two
+    change: Change
+    id: str = field(default_factory=lambda: token_hex(8))
+    ask: Ask | None = None
+    turn: Turn | None = None
+    text: str = ""
+    words: int = 0
+    samples: int = 0
+    frames: dict[int, str] = field(default_factory=dict)  # the last ones, as base64
+    total: int = 0  # frames
+    heard: float | None = None  # seconds, as the page says
+    known: str | None = None  # the text that was heard, where that is not all of it
+    unspoken: int | None = None  # words without speech
+    chips: dict[str, float] = field(default_factory=dict)  # what the page measured, seconds
+    state: str = "waiting"
+    error: str = ""
+    pieces: tuple[str, ...] = ()  # of the text, word by word
+    starts: tuple[float, ...] = ()  # seconds of the sound at which each begins
+
+
+@dataclass(eq=False)
+class Exchange:
+    """A question and its answers."""
+
+    text: str
+    parts: tuple[Audio | Image | Text, ...] = ()
+    answers: list[Answer] = field(default_factory=list)
+    error: str = ""
+    id: str = field(default_factory=lambda: token_hex(8))
+
+
+class Talk:
+    def __init__(self, desk: Desk, owner: str):
+        self.desk, self.owner = desk, owner
+        self.exchanges: list[Exchange] = []
+        self.version = 0
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def ask(
+        self, text: str, files: Sequence[str | Path | Audio | Image], settings: Settings
+    ) -> Iterator[dict[str, Any]]:
+        """Answer a question; what is to be shown, again and again. The turn before it ends."""
+        self.stop()
+        before = self.history() if settings.remember else ()
+        exchange = Exchange(text)
+        self.exchanges = [*self.exchanges[1 - KEPT :], exchange]
+        try:
+            exchange.text = words(text, "the question")
+            exchange.parts = _parts(exchange.text, files)
+            system = words(settings.system, "the system prompt")
+        except ValueError as error:
+            exchange.error = str(error)
+            yield self.shown()
+            return
+        told = (Message.of("system", system),) if system else ()
+        messages = (*told, *before, Message("user", exchange.parts))
+        changes = settings.changes()
+        names = "AB" if len(changes) > 1 else [""]
+        exchange.answers = [Answer(*pair) for pair in zip(names, changes, strict=True)]
+        yield self.shown()
+        for answer in exchange.answers:
+            how = {**settings.how(), **answer.change.how}
+            record = [kind for kind in LIVE if how["speak"] or kind not in SOUNDLESS]
+            turn = {"messages": messages, **how}
+            answer.ask = Ask(turn, answer.change.edits, tuple(record))
+            yield from self._answer(answer)
+            if answer.state == "stopped" or exchange is not self.exchanges[-1]:
+                break
+        for answer in exchange.answers:
+            if answer.state == "waiting":
+                answer.state = "stopped"
+        yield self.shown()
+
+    def _answer(self, answer: Answer) -> Iterator[dict[str, Any]]:
+        try:
+            turn = answer.turn = self.desk.put(answer.ask, self.owner)
+        except ValueError as error:
+            answer.state, answer.error = "failed", str(error)
+            return
+        fresh = 0  # frames that no message told of
+        for item in turn.follow():
+            answer.state = turn.state if turn.live else answer.state
+            first = isinstance(item, Chunk) and not (answer.text if item.text else answer.total)
+            if isinstance(item, Chunk):
+                fresh += _take(answer, item)
+            if first or not turn.more or fresh >= TOGETHER:
+                fresh = 0
+                yield self.shown(answer)
+        answer.state, answer.error = turn.state, turn.error
+        if turn.run is not None:
+            self._close(answer, turn.run)
+        yield self.shown(answer)
+
+    def _close(self, answer: Answer, run: Run) -> None:
+        """The answer is over: keep what is needed of its run, and let go of the rest."""
+        spoken = run.spans[:, 1] > run.spans[:, 0]
+        if len(run.audio):
+            answer.unspoken = int((~spoken).sum())
+            starts = np.where(spoken, run.spans[:, 0], np.inf)
+            answer.starts = tuple(np.minimum.accumulate(starts[::-1])[::-1].tolist())
+        answer.pieces = tuple(run.pieces.get(str(i), "") for i in run.words.tolist())
+        answer.turn.run = None
+        self._mark(answer)
+
+    # --- being interrupted ------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End what is being said, before its next word or frame."""
+        for exchange in self.exchanges[-1:]:
+            for answer in exchange.answers:
+                if answer.turn is not None and answer.turn.live:
+                    answer.turn.stopping.set()
+                    self.desk.stop(answer.turn)
+
+    def heard(self, id: str, seconds: float, cut: bool, chips: dict[str, float]) -> None:
+        """The page says how much of an answer was heard, and what it measured."""
+        answer = self.answer(id)
+        answer.chips = {name: float(value) for name, value in chips.items()}
+        answer.heard = min(max(0.0, float(seconds)), answer.samples / self.desk.rate)
+        if cut and answer.state == "done":
+            answer.state = "stopped"
+        self._mark(answer)
+
+    def _mark(self, answer: Answer) -> None:
+        """Which part of the text was heard, if the answer was interrupted."""
+        if answer.state != "stopped" or answer.heard is None or not answer.pieces:
+            return
+        if not answer.samples:  # it was to be read, not heard; or no sound had come yet
+            answer.known = answer.text if not answer.ask.turn["speak"] else ""
+            return
+        heard = sum(start < answer.heard for start in answer.starts)
+        answer.known = answer.text[: len("".join(answer.pieces[:heard]))]
+
+    def history(self) -> tuple[Message, ...]:
+        """What was asked, and what was heard of the first answer to it."""
+        turns = []
+        for exchange in self.exchanges:
+            answers = [a for a in exchange.answers if a.state in ("done", "stopped")]
+            if not answers:
+                continue
+            said = answers[0].text if answers[0].known is None else answers[0].known
+            turns.append(Message("user", exchange.parts))
+            turns.append(Message("assistant", (Text(said),) if said.strip() else ()))
+        return tuple(turns)
+
+    # --- looking inside ---------------------------------------------------------------------------
+
+    def answer(self, id: str) -> Answer:
+        found = [a for exchange in self.exchanges for a in exchange.answers if a.id == id]
+        if not found:
+            raise ValueError(f"this conversation has no answer like that; it keeps the last {KEPT}")
+        return found[0]
+
+    def record(self, id: str) -> Turn:
+        """The same answer once more, word for word, with everything recorded: follow the turn."""
+        answer = self.answer(id)
+        if answer.ask is None or not answer.words:
+            raise ValueError("there is nothing to look into: nothing was said")
+        ask, chunks = answer.ask, answer.turn.chunks if answer.state == "stopped" else None
+        kinds = tuple(k for k in FULL if ask.turn["speak"] or k not in SOUNDLESS)
+        return self.desk.put(Ask(ask.turn, ask.edits, kinds, chunks), self.owner)
+
+    def transcript(self, id: str) -> str:
+        """A question and this answer to it, as plain text."""
+        answer = self.answer(id)
+        exchange = next(e for e in self.exchanges if answer in e.answers)
+        lines = ["Asked: " + "; ".join([*map(told, _sensed(exchange)), exchange.text])]
+        lines += [f"Answered ({answer.change.name}): {answer.text}"]
+        if answer.known is not None:
+            lines += [f"Interrupted. Heard of it ({answer.heard:.2f} s): {answer.known}"]
+        lines += [f"{name}: {value:.3f} s" for name, value in answer.chips.items()]
+        return "\n".join(lines) + "\n"
+
+    # --- what is drawn ----------------------------------------------------------------------------
+
+    def shown(self, sounding: Answer | None = None) -> dict[str, Any]:
+        """The conversation as JSON, with the latest sound of one answer."""
+        self.version += 1
+        sound = None
+        if sounding is not None and sounding.frames:
+            frames = {str(number): data for number, data in sounding.frames.items()}
+            sound = {"answer": sounding.id, "frames": frames}
+        exchanges = [
+            {
+                "id": exchange.id,
+                "text": exchange.text,
+                "files": [told(part) for part in _sensed(exchange)],
+                "error": exchange.error,
+                "answers": [self._shown(answer) for answer in exchange.answers],
+            }
+            for exchange in self.exchanges
+        ]
+        return {"version": self.version, "exchanges": exchanges, "sound": sound}
+
+    def _shown(self, answer: Answer) -> dict[str, Any]:
+        turn, seconds = answer.turn, answer.samples / self.desk.rate
+        over = answer.state in ("done", "stopped", "failed")
+        return {
+            "id": answer.id,
+            "name": answer.name,
+            "change": answer.change.name,
+            "state": answer.state,
+            "place": (turn.place or 0) if turn is not None else 0,
+            "text": answer.text,
+            "heard": answer.known,
+            "words": answer.words,
+            "seconds": round(seconds, 2),
+            "frames": answer.total,
+            "factor": round(turn.seconds / seconds, 3) if over and seconds else None,
+            "unspoken": answer.unspoken,
+            "aloud": bool(answer.ask is None or answer.ask.turn["speak"]),
+            "error": answer.error,
+        }
+
+
+def pcm(audio: np.ndarray) -> str:
+    """Samples as base64 of 16-bit little-endian PCM."""
+    return b64encode((np.clip(audio, -1, 1) * 32767).round().astype("<i2").tobytes()).decode()
+
+
+def _take(answer: Answer, chunk: Chunk) -> int:
+    """Add a chunk to the answer; frames of sound that came."""
+    if not len(chunk.audio):
+        answer.text += chunk.text
+        answer.words += 1
+        return 0
+    answer.frames[answer.total] = pcm(chunk.audio)
+    answer.frames.pop(answer.total - WINDOW, None)
+    answer.total += 1
+    answer.samples += len(chunk.audio)
+    return 1
+
+
+def _parts(text: str, files: Sequence[Any]) -> tuple[Audio | Image | Text, ...]:
+    """A question in the order in which the model was trained: pictures, sounds, words."""
+    ready = [file for file in files if isinstance(file, Audio | Image)]
+    sensed = [*ready, *received([f for f in files if not isinstance(f, Audio | Image)])]
+    sensed.sort(key=lambda part: isinstance(part, Audio))
+    asked = (*sensed, *([Text(text)] if text else []))
+    if not asked:
+        raise ValueError("there is no question yet: type one, record one, or add a file")
+    return asked
+
+
+def _sensed(exchange: Exchange) -> list[Audio | Image]:
+    return [part for part in exchange.parts if not isinstance(part, Text)]
