@@ -236,6 +236,7 @@ class AttentionView(View):
         subtitle = " ".join(said)
         compared = ""
         if beside is not None:
+            self.alike(beside)
             if (beside.layers, beside.heads) != (layers, heads):
                 raise ValueError("beside has other layers or heads; record the same ones")
             change = beside.stamp_share - self.stamp_share

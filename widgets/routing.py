@@ -188,6 +188,7 @@ class RoutingView(View):
         against: dict[str, Any] = {}
         self.delta, compared = None, ""
         if beside is not None:
+            self.alike(beside)
             if (beside.meta["E"], beside.meta["layers"]) != (E, numbers):
                 raise ValueError("beside has other layers or another number of experts")
             names_b = beside.facets

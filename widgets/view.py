@@ -126,8 +126,7 @@ class View:
         in place of both subtitles what there is to see."""
         arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
         if beside is not None:
-            if type(beside) is not type(self):
-                raise ValueError(f"beside is a {type(beside).__name__}, not {type(self).__name__}")
+            self.alike(beside)
             arrays |= {f"b.{name}": a for name, a in beside.arrays.items()}
             meta, data = {**meta, "beside": beside.meta}, {**data, "beside": beside.data}
             alt = f"{alt} Beside it a second run, B: {beside.subtitle} {compared}".strip()
@@ -144,6 +143,11 @@ class View:
         self._selection = Selection()
         self._widget: Any = None
         self._pictures: dict[tuple[str, int], bytes] = {}
+
+    def alike(self, beside: "View") -> None:
+        """A ValueError unless it is the same view of another run."""
+        if type(beside) is not type(self):
+            raise ValueError(f"beside is a {type(beside).__name__}, not {type(self).__name__}")
 
     # --- what the mouse did ---------------------------------------------------------------------
 

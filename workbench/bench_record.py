@@ -33,7 +33,8 @@ from workbench.run import Inputs, Run
 QUESTION = "datasets/samples/question.wav"
 ANSWER = (
     "The old harbour lies below the hill, and when the wind turns north the fishing boats come home"
-    " before dark. You can hear their bells from the old light house."
+    " before dark. You can hear their bells from the old light house, and see the lamp above the"
+    " water."
 )
 KINDS = (
     "routing", "router-logits", "attn", "attn:talker", "align", "delta", "codes", "logits",
