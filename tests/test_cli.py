@@ -128,6 +128,7 @@ def test_picture(question, model):
 
 
 COMMANDS = "hear|say|talk|picture|info|bench|eval|data build|train codec|train talk|train pack"
+COMMANDS += "|dashboard"
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS.split("|")])

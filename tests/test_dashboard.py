@@ -2,6 +2,7 @@
 
 import ast
 import io
+import socket
 import struct
 import time
 import zlib
@@ -15,6 +16,7 @@ from PIL import Image as Pillow
 import workbench as wb
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Image
+from workbench.cli import main
 from workbench.dashboard.desk import Ask, Desk, Turn
 from workbench.dashboard.form import makers, ranges
 from workbench.dashboard.inputs import LARGEST, examples, upload, words
@@ -362,3 +364,15 @@ def test_hostile_text_stays_text(page, lab, monkeypatch):
     for pane in panes:
         assert "<img src=x" not in pane.object and "<script" not in pane.object
         assert "\u202e" not in pane.object
+
+
+def test_a_port_that_is_taken_is_told_before_the_model_is_loaded(capsys):
+    pytest.importorskip("panel")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["dashboard", "--port", str(port), "--model", "none", "--no-browser"]) == 2
+    told = capsys.readouterr().err
+    assert f"port {port} cannot be had" in told and told.count("\n") == 1
+    assert main(["dashboard", "--port", "99999", "--no-browser"]) == 2

@@ -6,6 +6,7 @@ Everything that a page needs is served from here. Left out: several users who mu
 other's load; a page that is left open in the network.
 """
 
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,20 @@ def served(lab: Lab, port: int = 0, browser: bool = False) -> Iterator:
 
 def serve(model: str = "micro", port: int = 5006, browser: bool = True, seed: int = 0) -> None:
     """Serve the dashboard until Ctrl-C."""
+    _free(port)
     with served(load(model, seed), port, browser) as server:
         sys.stderr.write(f"the dashboard is at http://{ADDRESS}:{server.port} (Ctrl-C ends it)\n")
         server.io_loop.start()
+
+
+def _free(port: int) -> None:
+    """Say early, before the model is loaded, that nobody can be served here."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, port))
+        except (OSError, OverflowError) as error:
+            told = getattr(error, "strerror", None) or "it is no port"
+            raise ValueError(
+                f"port {port} cannot be had ({told}): choose another with --port, or 0 for any"
+            ) from None
