@@ -37,7 +37,12 @@ HELP = (
 )
 TYPED = ("What is seven plus five?", "What day comes after Monday?")
 FRAME = """<div class="talk">
-<div class="talk-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0"></div>
+<div class="talk-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0">
+<ol class="talk-intro">
+<li><span><b>Ask</b> in words, with a recording, or with your microphone.</span></li>
+<li><span><b>Read and hear</b> the answer while it is being made.</span></li>
+<li><span><b>Interrupt</b> it, <b>compare</b> two answers, <b>look inside</b> one.</span></li>
+</ol></div>
 <div class="talk-bar" role="group" aria-label="Sound">
 <span class="talk-state" role="status"></span>
 <span class="talk-meter" role="img" aria-label="Sound that is ready ahead of the player"><i></i>
@@ -87,12 +92,13 @@ class Visitors:
 def page(desk: Desk) -> gr.Blocks:
     visitors = Visitors(desk)
     lab = desk.lab
-    about = MICRO if lab.name == "micro" else f"The model is {escape(lab.name)}."
+    name = escape(lab.name) if lab.source else "the model"
+    about = MICRO if lab.name == "micro" else "It hears, thinks and speaks."
     size = f"{lab.about.parameters / 1e6:.1f} million parameters, on this machine alone."
     with gr.Blocks(
         title="Omni Workbench: talk to it", analytics_enabled=False, delete_cache=(600, 3600)
     ) as blocks:
-        gr.HTML(f"<header><h1>Talk to it</h1><p>{about} {size}</p></header>", elem_id="head")
+        gr.HTML(f"<header><h1>Talk to {name}</h1><p>{about} {size}</p></header>", elem_id="head")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=420):
                 log = gr.HTML(
@@ -113,8 +119,9 @@ def page(desk: Desk) -> gr.Blocks:
             views = gr.HTML("", js_on_load=VIEWS, apply_default_css=False, elem_id="views")
             with gr.Row():
                 sound = gr.Audio(
-                    label="The answer as a file", interactive=False, visible=False, scale=2
-                )
+                    label="The answer as a file", interactive=False, visible=False, scale=2,
+                    buttons=["download"],
+                )  # fmt: skip
                 files = gr.File(label="Keep it", file_count="multiple", interactive=False)
 
         def ask(request: gr.Request, box: dict, *values: Any) -> Iterator[tuple]:

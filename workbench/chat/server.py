@@ -1,6 +1,6 @@
 """The server of the chat: on this machine alone, one desk for all pages, and a documented endpoint.
 
-    with served(lab) as (address, page): ...          # a server that is ready
+    with served(lab) as server: server.address, server.desk
     serve("micro", port=7860)                         # until Ctrl-C
 
     from gradio_client import Client                  # the same from a program
@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio is imported
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -30,15 +31,20 @@ from workbench.lab import Lab, load
 
 ADDRESS = "127.0.0.1"
 HERE = Path(__file__).parent
-SERIF = ("system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "DejaVu Sans", "sans-serif")
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Helvetica Neue", "DejaVu Sans", "sans-serif")
 FIXED = ("ui-monospace", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")
+
+
+class Served(NamedTuple):
+    address: str
+    desk: Desk
 
 
 @contextmanager
 def served(
     lab: Lab, port: int | None = 0, browser: bool = False, mcp: bool = False
-) -> Iterator[str]:
-    """A server that is ready; its address. Port 0 takes any that is free."""
+) -> Iterator[Served]:
+    """A server that is ready. Port 0 takes any that is free."""
     desk = Desk(lab)
     blocks = page(desk)
     blocks.queue(max_size=100, default_concurrency_limit=None)
@@ -49,11 +55,14 @@ def served(
             max_file_size=f"{LARGEST}mb", footer_links=["api"], show_error=False,
             css_paths=[HERE / "talk.css"],
             theme=gr.themes.Base(
-                primary_hue="blue", neutral_hue="slate", font=SERIF, font_mono=FIXED,
-                radius_size="md",
+                primary_hue="blue", neutral_hue="slate", font=SANS, font_mono=FIXED,
+            ).set(
+                body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+                block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
+                block_radius="10px", input_radius="8px",
             ),
         )  # fmt: skip
-        yield address
+        yield Served(address.rstrip("/"), desk)
     finally:
         blocks.close(verbose=False)
         desk.close()
@@ -63,8 +72,8 @@ def serve(
     model: str = "micro", port: int = 7860, browser: bool = True, seed: int = 0, mcp: bool = False
 ) -> None:
     """Serve the chat until Ctrl-C."""
-    with served(load(model, seed), port, browser, mcp) as address:
-        sys.stderr.write(f"the chat is at {address} (Ctrl-C ends it)\n")
+    with served(load(model, seed), port, browser, mcp) as server:
+        sys.stderr.write(f"the chat is at {server.address} (Ctrl-C ends it)\n")
         sys.stderr.flush()
         while True:
             time.sleep(3600)

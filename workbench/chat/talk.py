@@ -46,7 +46,6 @@ class Answer:
     ask: Ask | None = None
     turn: Turn | None = None
     text: str = ""
-    words: int = 0
     samples: int = 0
     frames: dict[int, str] = field(default_factory=dict)  # the last ones, as base64
     total: int = 0  # frames
@@ -56,8 +55,8 @@ class Answer:
     chips: dict[str, float] = field(default_factory=dict)  # what the page measured, seconds
     state: str = "waiting"
     error: str = ""
-    pieces: tuple[str, ...] = ()  # of the text, word by word
-    starts: tuple[float, ...] = ()  # seconds of the sound at which each begins
+    ends: list[int] = field(default_factory=list)  # of each token, in the text
+    starts: tuple[float, ...] = ()  # seconds of the sound at which each token begins
 
 
 @dataclass(eq=False)
@@ -136,12 +135,11 @@ class Talk:
 
     def _close(self, answer: Answer, run: Run) -> None:
         """The answer is over: keep what is needed of its run, and let go of the rest."""
-        spoken = run.spans[:, 1] > run.spans[:, 0]
         if len(run.audio):
-            answer.unspoken = int((~spoken).sum())
+            spoken = run.spans[:, 1] > run.spans[:, 0]
+            answer.unspoken = _unspoken(answer, spoken.tolist())
             starts = np.where(spoken, run.spans[:, 0], np.inf)
             answer.starts = tuple(np.minimum.accumulate(starts[::-1])[::-1].tolist())
-        answer.pieces = tuple(run.pieces.get(str(i), "") for i in run.words.tolist())
         answer.turn.run = None
         self._mark(answer)
 
@@ -166,13 +164,13 @@ class Talk:
 
     def _mark(self, answer: Answer) -> None:
         """Which part of the text was heard, if the answer was interrupted."""
-        if answer.state != "stopped" or answer.heard is None or not answer.pieces:
+        if answer.state != "stopped" or answer.heard is None:
             return
         if not answer.samples:  # it was to be read, not heard; or no sound had come yet
-            answer.known = answer.text if not answer.ask.turn["speak"] else ""
+            answer.known = "" if answer.ask and answer.ask.turn["speak"] else answer.text
             return
         heard = sum(start < answer.heard for start in answer.starts)
-        answer.known = answer.text[: len("".join(answer.pieces[:heard]))]
+        answer.known = answer.text[: answer.ends[heard - 1] if heard else 0]
 
     def history(self) -> tuple[Message, ...]:
         """What was asked, and what was heard of the first answer to it."""
@@ -197,7 +195,7 @@ class Talk:
     def record(self, id: str) -> Turn:
         """The same answer once more, word for word, with everything recorded: follow the turn."""
         answer = self.answer(id)
-        if answer.ask is None or not answer.words:
+        if answer.ask is None or not answer.ends:
             raise ValueError("there is nothing to look into: nothing was said")
         ask, chunks = answer.ask, answer.turn.chunks if answer.state == "stopped" else None
         kinds = tuple(k for k in FULL if ask.turn["speak"] or k not in SOUNDLESS)
@@ -246,10 +244,10 @@ class Talk:
             "place": (turn.place or 0) if turn is not None else 0,
             "text": answer.text,
             "heard": answer.known,
-            "words": answer.words,
+            "words": len(answer.ends),
             "seconds": round(seconds, 2),
             "frames": answer.total,
-            "factor": round(turn.seconds / seconds, 3) if over and seconds else None,
+            "factor": round(turn.seconds / seconds, 2) if over and seconds else None,
             "unspoken": answer.unspoken,
             "aloud": bool(answer.ask is None or answer.ask.turn["speak"]),
             "error": answer.error,
@@ -265,13 +263,25 @@ def _take(answer: Answer, chunk: Chunk) -> int:
     """Add a chunk to the answer; frames of sound that came."""
     if not len(chunk.audio):
         answer.text += chunk.text
-        answer.words += 1
+        answer.ends.append(len(answer.text))
         return 0
     answer.frames[answer.total] = pcm(chunk.audio)
     answer.frames.pop(answer.total - WINDOW, None)
     answer.total += 1
     answer.samples += len(chunk.audio)
     return 1
+
+
+def _unspoken(answer: Answer, spoken: Sequence[bool]) -> int:
+    """Words of which no token has sound; tokens that begin with a space begin a word."""
+    words: list[bool] = []
+    start = 0
+    for end, sounds in zip(answer.ends, spoken, strict=False):
+        piece, start = answer.text[start:end], end
+        if piece[:1].isspace() or not words:
+            words.append(False)
+        words[-1] |= sounds or not any(letter.isalnum() for letter in piece)
+    return words.count(False)
 
 
 def _parts(text: str, files: Sequence[Any]) -> tuple[Audio | Image | Text, ...]:
