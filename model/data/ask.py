@@ -11,7 +11,7 @@ Phrasings are split by hash: of each task's phrasings, ordered by hash, the firs
 least) is the test's, the others are for training; `phrasings` is a pure function of the texts.
 
 In speech: `aloud` writes a question or answer as it is said ("3.2" -> "three point two"), and
-`Task.voice` names who asks, one of `model.data.voices`: `Hibari()(aloud(task.question), voice)`.
+`Task.voice` names who asks, if not in writing: `one.message(shelf, say=Hibari())`.
 
 Left out: several turns about one scene; why-questions.
 
@@ -39,7 +39,7 @@ from model.data.shelf import LANGUAGES, Shelf
 from model.data.sounds import RATE
 from model.data.tasks import a
 from model.data.texts import ONES, number
-from model.data.voices import NAMED, Voice, bent
+from model.data.voices import NAMED, Utterance, Voice, bent
 from model.senses.message import Audio, Image, Message, Video
 
 APART = 0.2  # of the picture: how far "left of" must be
@@ -70,21 +70,38 @@ class Item:
     scene: Scene
     task: Task
 
-    def message(self, shelf: Shelf, rate: float | None = None, scale: float = 1.0) -> Message:
-        """The user's turn: everything that is to be seen and heard, then the question."""
-        scene = self.scene
+    def message(
+        self,
+        shelf: Shelf,
+        rate: float | None = None,
+        scale: float = 1.0,
+        say: Callable[[str, Voice], Utterance] | None = None,
+    ) -> Message:
+        """The user's turn: everything that is to be seen and heard, then the question.
+
+        Args:
+            shelf: has the voices of the scene
+            rate: frames a second, the scene's own if not said
+            scale: of the pictures
+            say: speaks the questions that are asked aloud (`Hibari()`); without it all are written
+        """
+        scene, question = self.scene, self.task.question
+        if say and self.task.voice:
+            said = say(aloud(question), voice(self.task.voice))
+            question = Audio(said.samples, said.rate)
         if scene.kind == "picture":
-            return Message.of("user", Image(picture(scene, 0.0, scale)), self.task.question)
+            return Message.of("user", Image(picture(scene, 0.0, scale)), question)
         audio = Audio(mix(scene, shelf.speech), RATE)
         if scene.kind == "sound":
-            return Message.of("user", audio, self.task.question)
+            return Message.of("user", audio, question)
         at = times(scene, rate)
-        film = Video(frames(scene, at.tolist(), scale), at, audio)
-        return Message.of("user", film, self.task.question)
+        return Message.of("user", Video(frames(scene, at.tolist(), scale), at, audio), question)
 
 
 def item(seed: int, shelf: Shelf, kind: str = "", name: str = "") -> Item:
     """The item of a seed: names of tasks are equally likely; only `name`, if it is said."""
+    if name and name not in ASKED:
+        raise ValueError(f"no task {name!r}; expected one of {', '.join(ASKED)}")
     rng = Random(f"{seed}|{shelf.split}|item")
     for turn in range(1000):  # until a scene allows it
         scene = sample(seed + turn * 10_000_019, shelf, kind)
@@ -94,9 +111,7 @@ def item(seed: int, shelf: Shelf, kind: str = "", name: str = "") -> Item:
         if every:
             chosen = rng.choice(sorted({task.name for task in every}))
             return Item(scene, rng.choice([task for task in every if task.name == chosen]))
-    raise ValueError(
-        f"no scene of kind {kind or 'any'!r} allows the task {name!r}; tasks: {', '.join(ASKED)}"
-    )
+    raise ValueError(f"no scene of kind {kind or 'any'!r} on this shelf allows the task {name!r}")
 
 
 def tasks(scene: Scene) -> list[Task]:
@@ -109,8 +124,8 @@ def tasks(scene: Scene) -> list[Task]:
             question = phrasing.format(**fact.slots)
             question = question[0].upper() + question[1:]
             answer = fact.answer[0].upper() + fact.answer[1:]
-            voice = asker(rng, scene.split).name if rng.random() < 0.5 else ""
-            found.append(Task(name, _senses(scene, senses), question, answer, fact.check, voice))
+            who = asker(rng, scene.split).name if rng.random() < 0.5 else ""
+            found.append(Task(name, _senses(scene, senses), question, answer, fact.check, who))
     return found
 
 
@@ -131,6 +146,15 @@ def asker(rng: Random, split: str) -> Voice:
         voice = bent(draw)
         if (split_of("voice", voice.name) == "test") == (split == "test"):
             return voice
+
+
+def voice(name: str) -> Voice:
+    """The voice of a name, to ask with: a named one, or a bent one."""
+    if name in NAMED:
+        return NAMED[name]
+    if not (bend := re.fullmatch(r"warp-([\d.]+)-([\d.]+)", name)):
+        raise ValueError(f"no voice {name!r} to ask with; expected {', '.join(NAMED)} or warp-P-E")
+    return Voice(name, float(bend[1]), float(bend[2]))
 
 
 def aloud(text: str) -> str:

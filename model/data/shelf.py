@@ -134,6 +134,8 @@ def shelf(
     split: str, root: str | Path = "datasets", styles: tuple[str, ...] = SEEN_STYLES
 ) -> Shelf:
     """What is here for a split."""
+    if not styles:
+        raise ValueError(f"no styles; expected some of {', '.join(SEEN_STYLES)}")
     if split != "test" and not set(styles) <= set(SEEN_STYLES):
         raise ValueError(f"styles {', '.join(styles)} are for the test only, not for {split}")
     for style in styles:
