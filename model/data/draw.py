@@ -116,4 +116,4 @@ def _ground(ground: Ground, width: int, height: int, seed: int) -> Image.Image:
     pixels = top + (bottom - top) * np.float32(mask)[..., None]
     if ground.pattern == "grain":
         pixels += np.random.default_rng(seed).normal(0, 7, (height, width, 1))
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8), "RGB")
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))

@@ -92,7 +92,7 @@ def dye(picture: Image.Image, color: tuple[int, int, int]) -> Image.Image:
     low = shade + (main - shade) * np.minimum(place * 2, 1)
     mixed = np.where(place < 0.5, low, main + (shine - main) * (place * 2 - 1))
     out = np.dstack([mixed, pixels[..., 3]])
-    return Image.fromarray(np.clip(out, 0, 255).astype(np.uint8), "RGBA")
+    return Image.fromarray(np.clip(out, 0, 255).astype(np.uint8))
 
 
 @cache
