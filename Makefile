@@ -1,4 +1,5 @@
 # make tour    sets everything up and lets the model answer two recordings
+# make lab     opens the notebooks in JupyterLab, the tour first
 # make chat    talk to it in a browser
 # make test    the same for the tests           make clean   away with what was set up
 #
