@@ -82,3 +82,17 @@ def test_a_sentence_read_aloud(lab):
     assert len(list(run.view)) == 3
     rows = run.view.align().data["tokens"]["position"]
     assert run.tokens.loc[list(rows), "id"].tolist() == run.words.tolist()
+
+
+def test_rows_of_attention_are_tokens_words_sentences_or_seconds(run):
+    view = run.view.attention()
+    whole = run.view.attention(per="sentence").data["attn"]
+    assert view.data["attn"].shape[2] == len(run.attention[0].query)
+    assert whole.shape[2] <= view.data["attn"].shape[2]
+    assert np.allclose(whole.sum(-1), 1, atol=1e-2)
+    words = run.view.attention(per="word")
+    assert words.meta["Q"] == len(words.meta["queries"]) <= view.meta["Q"]
+    frames = run.view.attention("talker", per="second")
+    assert frames.meta["Q"] <= run.view.attention("talker").meta["Q"]
+    with pytest.raises(ValueError, match="per must be token, word, sentence, second, not 'page'"):
+        run.view.attention(per="page")

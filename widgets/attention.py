@@ -47,6 +47,7 @@ class AttentionView(View):
     ts_pos i32[M], ts_value f32[M]: positions and seconds of timestamp tokens
     ref_time f32[Q]: the seconds that a query is about, where known (NaN)
     query_pos i32[Q]: positions of the queries (default: the last Q); tokens: T strings
+    queries: Q strings that name the rows (default: the tokens at query_pos)
     log_decay f32[T, N, D] (<= 0), write f32[T, N, D]: of the linear layers, in order
     sinks: positions of sinks (default: found by their share)
     axis: seconds of what was "heard" (or seen) or of what was "spoken", two clocks that are never
@@ -71,6 +72,7 @@ class AttentionView(View):
         layers: Sequence[int] | None = None,
         heads: Sequence[int] | None = None,
         query_pos: np.ndarray | None = None,
+        queries: Sequence[str] | None = None,
         tokens: Sequence[str] | None = None,
         log_decay: np.ndarray | None = None,
         write: np.ndarray | None = None,
@@ -108,9 +110,10 @@ class AttentionView(View):
         ref = np.full(Q, np.nan, np.float32)
         if ref_time is not None:
             ref = shaped(ref_time, "ref_time", "Q", "float32", Q=Q)
-        queries = np.arange(T - Q, T) if query_pos is None else query_pos
-        queries = shaped(queries, "query_pos", "Q", "int32", Q=Q)
+        asked = np.arange(T - Q, T) if query_pos is None else query_pos
+        asked = shaped(asked, "query_pos", "Q", "int32", Q=Q)
         words = strings(tokens, T, "tokens") if tokens is not None else [f"#{i}" for i in range(T)]
+        names = [words[i] for i in asked] if queries is None else strings(queries, Q, "queries")
         where = np.arange(T) if position is None else position
         where = shaped(where, "position", "T", "int32", T=T)
 
@@ -196,8 +199,8 @@ class AttentionView(View):
             "miss": self.miss.astype(np.float32),
             "peak": _grouped4(np.nan_to_num(off, nan=-1)[..., None], by)[..., 0].astype(np.float32)
             if by == 1 else np.full((A, H, rows), -1, np.float32),
-            "ref": ref[::by].copy(), "ts_value": values, "query": queries[::by].copy(),
-            "position": where[queries[::by]], "kind": kind[::step].copy(),
+            "ref": ref[::by].copy(), "ts_value": values, "query": asked[::by].copy(),
+            "position": where[asked[::by]], "kind": kind[::step].copy(),
         }  # fmt: skip
         for name, v in strips.items():  # [N, D, columns] in 1/255
             arrays["keep" if name == "log_decay" else "write"] = np.round(
@@ -265,7 +268,7 @@ class AttentionView(View):
                 "heard": round(seconds if audio is None else len(audio) / sr, 4),
                 "bins": B, "by": by, "rows": rows,
                 "Q": Q, "T": T, "groups": list(GROUPS), "colors": list(COLORS),
-                "queries": [shown(words[i], 24) for i in queries[::by]],
+                "queries": [shown(name, 24) for name in names[::by]],
                 "sinks": [[i, shown(words[i], 24)] for i in found],
                 "stamps": [shown(words[i], 24) for i in stamps], "has_ref": bool(known.any()),
                 "modalities": list(modalities), "step": step,
@@ -289,7 +292,7 @@ class AttentionView(View):
             data={
                 "attn": attn, "mass": mass, "edges": edges, "shares": shares, "groups": GROUPS,
                 "tokens": words, "tok_kind": kind, "tok_time": time, "ts_pos": stamps,
-                "ts_value": values, "ref_time": ref, "query_pos": queries, "peak_time": off,
+                "ts_value": values, "ref_time": ref, "query_pos": asked, "peak_time": off,
                 "log_decay": log_decay, "write": write, "sinks": found,
             },
         )  # fmt: skip

@@ -33,6 +33,7 @@ LINK = "run"
 RANGE = 70  # dB of the mel strip, below its loudest moment
 STAMP = re.compile(r"<(-?[\d.]+) seconds>")
 MARKS = {"first word": "TTFT", "first frame": "TTFC", "first audio": "TTFP"}
+PER = ("token", "word", "sentence", "second")  # rows of a view of attention
 STEPS = ("talker", "mtp", "code2wav")  # what makes a frame
 
 
@@ -147,8 +148,11 @@ class Views:
             start += len(self.beside.stage(stage))
         return np.concatenate(rows)
 
-    def attention(self, stage: str = "thinker", title: str = "") -> AttentionView:
-        """Where the recorded heads of a stage look, in seconds."""
+    def attention(
+        self, stage: str = "thinker", title: str = "", per: str = "token"
+    ) -> AttentionView:
+        """Where the recorded heads of a stage look, in seconds. A row is a query, or the mean of
+        those of a "word", a "sentence" or a "second" of what they have heard or spoken."""
         run = self.run
         recorded = [maps for maps in run.attention if maps.stage == stage]
         if not recorded:
@@ -157,6 +161,13 @@ class Views:
         shares = np.zeros((*maps.maps.shape[:3], len(tokens)), np.float32)
         for row, (query, start) in enumerate(zip(maps.query, maps.start, strict=True)):
             shares[:, :, row, start : query + 1] = maps.maps[:, :, row, : query + 1 - start]
+        groups = self._rows(stage, maps.query, per)
+        shares = np.stack([shares[:, :, group].mean(2) for group in groups], 2)
+        texts, seconds = self._texts(tokens.id), self._seconds(stage, maps.query)
+        names = ["".join(texts[i] for i in maps.query[group]) for group in groups]
+        if per == "second" and seconds.max() >= 0:
+            firsts = (seconds[group[0]] for group in groups)
+            names = [f"{second} s" if second >= 0 else "before" for second in firsts]
         pins, told = self._stamps(stage)
         sounds = [p for m in run.inputs.messages for p in m.parts if isinstance(p, Audio)]
         heard = sounds[0] if len(sounds) == 1 and sounds[0].start == 0 else None
@@ -170,8 +181,9 @@ class Views:
             tok_time=tokens.time,
             ts_pos=pins,
             ts_value=told,
-            query_pos=maps.query,
-            tokens=self._texts(tokens.id),
+            query_pos=maps.query[[group[0] for group in groups]],
+            queries=names,
+            tokens=texts,
             position=self._positions(stage),
             log_decay=None if delta is None else delta.decay.astype(np.float32),
             write=None if delta is None else delta.write.astype(np.float32),
@@ -179,7 +191,7 @@ class Views:
             sr=None if heard is None else heard.rate,
             title=title or f"Attention of the {stage} over time",
             link=LINK,
-            beside=self._other("attention", stage),
+            beside=self._other("attention", stage, title, per),
         )
 
     def latency(
@@ -221,6 +233,28 @@ class Views:
         return np.arange(len(run.stage(stage)), dtype=np.int32) + (
             len(run.thinker) if stage == "talker" else 0
         )
+
+    def _rows(self, stage: str, query: np.ndarray, per: str) -> list[np.ndarray]:
+        """Which queries make a row each, in their order."""
+        if per not in PER:
+            raise ValueError(f"per must be {', '.join(PER)}, not {per!r}")
+        tokens = self.run.stage(stage)
+        texts = self._texts(tokens.id[query])
+        begins = np.ones(len(query), bool)
+        if per == "word":
+            begins = np.array([not text.strip() or text[:1].isspace() for text in texts])
+        elif per == "sentence":
+            ends = [text.rstrip()[-1:] in (".", "?", "!") if text else False for text in texts]
+            begins = np.array([True, *ends[:-1]])
+        elif per == "second":
+            begins = np.diff(self._seconds(stage, query), prepend=-2) != 0
+        begins[0] = True
+        return np.split(np.arange(len(query)), np.flatnonzero(begins)[1:])
+
+    def _seconds(self, stage: str, query: np.ndarray) -> np.ndarray:
+        """The second that each query is in; a word is where the frame before it is, -1: none."""
+        start = np.nan_to_num(self.run.stage(stage).time[query, 0], nan=-1)
+        return np.floor(np.maximum.accumulate(start)).astype(int)
 
     def rows_of_words(self) -> np.ndarray:
         """Rows of `run.tokens` where the words of the answer stand."""
