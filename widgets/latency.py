@@ -392,8 +392,9 @@ class LatencyView(View):
                 at += ms
             names.append("reported")
             fall.text(
-                at, len(lanes) - 0.42, f"{self.reported['label']}: {at:.0f} ms", ha="right",
-                va="bottom", size=7, color=colors["soft"],
+                at / 2, len(lanes), f"{self.reported['label']}: {at:.0f} ms", ha="center",
+                va="center", size=7, color=colors["soft"],
+                bbox={"fc": colors["bg"], "ec": "none", "pad": 1},
             )  # fmt: skip
         for k, m in enumerate(meta["marks"]):
             t = float(a["marks"][self.typical, k])

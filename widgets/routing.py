@@ -282,7 +282,9 @@ class RoutingView(View):
                 shade, aspect="auto", interpolation="nearest", cmap=map_,
                 norm=TwoSlopeNorm(0, -most, most),
             )  # fmt: skip
-            axes.set_title(f"{self.facets[g]}\n{meta['facets'][g]['tokens']:,} tokens", size=7.5)
+            count = meta["facets"][g]["tokens"]
+            told = f"{count:,} token{'' if count == 1 else 's'}"
+            axes.set_title(f"{self.facets[g]}\n{told}", size=7.5)
             if k % columns == 0:
                 axes.set_ylabel("layer")
             else:

@@ -4,9 +4,11 @@
 
 The question is a recording (datasets/samples/question.wav); what is drawn is what `view.png()`
 draws, in light and dark. The latency picture has further recordings of the same turn behind it,
-without the first one, which is warm-up. Left out: pictures of the pages in a browser.
+without the first one, which is warm-up; record them while the machine has nothing else to do (its
+load stands in the title). Left out: pictures of the pages in a browser.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +30,9 @@ def views(lab: Lab, question: str | Path = QUESTION, repeats: int = REPEATS) -> 
     yield run.view.align(f'Text and speech: "{run.text.strip()}"')
     yield run.view.routing()
     yield run.view.attention()
-    yield run.view.latency(repeats=[lab.rerun(run, ["latency"]) for _ in range(repeats)])
+    more = [lab.rerun(run, ["latency"]) for _ in range(repeats)]
+    load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    yield run.view.latency(f"Streaming latency ({load})", repeats=more)
     busiest = int(run.routing.thinker.load()[2].argmax())
     with lab.edit(wb.ban_expert(2, busiest)):
         alt = lab.rerun(run)
