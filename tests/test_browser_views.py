@@ -262,6 +262,8 @@ def test_frames_in_a_notebook_take_their_height_and_share_their_selection(show, 
     tab.keyboard.press("ArrowRight")
     tab.wait_for_timeout(600)
     assert bars.evaluate("(c) => c.toDataURL()") != before
+    tab.evaluate("document.body.dataset.jpThemeLight = 'true'")  # the notebook's theme changes
+    inner[0].locator(".ow[data-theme=light]").wait_for()
 
 
 def test_two_of_a_kind_live_on_one_page_and_leave_nothing_behind(show, views):

@@ -427,14 +427,22 @@ def palette(theme: str) -> dict[str, str]:
 _HOST = """<script>
 if (!window.owHost) {
   window.owHost = true;
+  const all = () => [...document.querySelectorAll("iframe.ow-frame")];
+  const tell = (frame) => {
+    const light = document.body.dataset.jpThemeLight;
+    if (light) frame.contentWindow.postMessage({ ow: "theme", dark: light === "false" }, "*");
+  };
+  new MutationObserver(() => all().forEach(tell)).observe(document.body, {
+    attributes: true,
+    attributeFilter: ["data-jp-theme-light"],
+  });
   addEventListener("message", (event) => {
-    const frames = [...document.querySelectorAll("iframe.ow-frame")];
+    const frames = all();
     const own = frames.find((frame) => frame.contentWindow === event.source);
     if (!own || !event.data) return;
     if (event.data.ow === "height") {
       own.style.height = Math.min(4000, Math.ceil(event.data.height)) + "px";
-      const light = document.body.dataset.jpThemeLight;
-      if (light) own.contentWindow.postMessage({ ow: "theme", dark: light === "false" }, "*");
+      tell(own);
     }
     if (event.data.ow === "selection" && own.dataset.link)
       for (const frame of frames)
