@@ -19,6 +19,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from widgets.view import shown
 from workbench.chat.desk import Desk
 from workbench.chat.files import write
 from workbench.chat.settings import CHANGES, HOTTEST, PACES, SEEDS, VOICES, Settings
@@ -51,6 +52,10 @@ FRAME = """<div class="talk">
 </div></div>"""
 BEGIN = "() => { window.omniTalk.begin(); }"
 VIEWS = """
+watch("value", () => {
+  if (element.getBoundingClientRect().top > innerHeight - 120)
+    element.scrollIntoView({ block: "center", behavior: "smooth" });
+});
 addEventListener("message", ({ source, data }) => {
   const frame = element.querySelector("iframe");
   if (!frame || frame.contentWindow !== source || !data || data.ow !== "height") return;
@@ -127,8 +132,8 @@ def page(desk: Desk) -> gr.Blocks:
         def ask(request: gr.Request, box: dict, *values: Any) -> Iterator[tuple]:
             clear: Any = {"text": "", "files": []}
             said = box or clear
-            for shown in _ask(visitors, request, said["text"] or "", said["files"], values):
-                yield shown, clear
+            for now in _ask(visitors, request, said["text"] or "", said["files"], values):
+                yield now, clear
                 clear = gr.skip()
 
         def ready(given: str | Example) -> Callable:
@@ -146,10 +151,10 @@ def page(desk: Desk) -> gr.Blocks:
         }  # fmt: skip
         box.submit(None, js=BEGIN, api_visibility="private")
         box.submit(ask, [box, *chosen], [log, box], **quiet)
-        shown = examples()
+        samples = examples()
         with tries:
             gr.HTML("<span>Try</span>", elem_classes="label", apply_default_css=False)
-            for given in (*TYPED, shown[0], shown[1], shown[3]) if shown else TYPED:
+            for given in (*TYPED, *samples[:2], *samples[3:4]):
                 label = given if isinstance(given, str) else f"\u25b6 {given.about}"
                 button = gr.Button(label, size="sm", variant="secondary", min_width=10)
                 button.click(None, js=BEGIN, api_visibility="private")
@@ -160,7 +165,7 @@ def page(desk: Desk) -> gr.Blocks:
             talk.stop()
             return _heard(talk, event, cut=True)
 
-        def heard(event: gr.EventData, request: gr.Request) -> dict:
+        def told(event: gr.EventData, request: gr.Request) -> dict:
             return _heard(visitors.talk(request), event, cut=False)
 
         def look(event: gr.EventData, request: gr.Request) -> Iterator[tuple]:
@@ -168,7 +173,7 @@ def page(desk: Desk) -> gr.Blocks:
 
         at_once = {**quiet, "queue": False}
         log.halt(halt, None, log, **at_once)
-        log.heard(heard, None, log, **at_once)
+        log.heard(told, None, log, **at_once)
         log.inspect(look, None, [inside, views, sound, files], **quiet)
         blocks.unload(visitors.leave)
         gr.api(_endpoint(desk), api_name="answer", concurrency_limit=None)
@@ -248,7 +253,10 @@ def _look(visitors: Visitors, event: gr.EventData, request: gr.Request) -> Itera
         run = turn.run
         paths = write(run, talk.transcript(id), visitors.folder(request))
         html = Path(paths[-1]).read_text("utf-8")
-        frame = f'<iframe sandbox="allow-scripts" title="{TITLE}" srcdoc="{escape(html)}"></iframe>'
+        frame = (
+            f"<h2>Inside \u201c{escape(shown(run.text, 90))}\u201d</h2>"
+            f'<iframe sandbox="allow-scripts" title="{TITLE}" srcdoc="{escape(html)}"></iframe>'
+        )
         pulses = (np.clip(run.audio, -1, 1) * 32767).astype(np.int16)
         audio = gr.Audio((run.meta.rate, pulses), visible=True) if len(pulses) else gr.skip()
         yield gr.Column(visible=True), frame, audio, gr.File(paths, visible=True)
@@ -285,13 +293,13 @@ def _endpoint(desk: Desk) -> Callable:
 
 def _pieces(talk: Talk, text: str, files: list, settings: Settings) -> Iterator[dict]:
     said, sounded = 0, 0
-    for shown in talk.ask(text, files, settings):
-        exchange = shown["exchanges"][-1]
+    for now in talk.ask(text, files, settings):
+        exchange = now["exchanges"][-1]
         for one in (exchange, *exchange["answers"]):
             if one["error"]:
                 raise ValueError(one["error"])
         for one in exchange["answers"]:
-            frames = (shown["sound"] or {}).get("frames", {})
+            frames = (now["sound"] or {}).get("frames", {})
             fresh = [frames[str(n)] for n in range(sounded, one["frames"])]
             piece = {
                 "text": one["text"][said:],

@@ -54,13 +54,7 @@ def served(
             share=False, ssr_mode=False, mcp_server=mcp, prevent_thread_lock=True,
             max_file_size=f"{LARGEST}mb", footer_links=["api"], show_error=False,
             css_paths=[HERE / "talk.css"],
-            theme=gr.themes.Base(
-                primary_hue="blue", neutral_hue="slate", font=SANS, font_mono=FIXED,
-            ).set(
-                body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
-                block_info_text_color="*neutral_600", block_info_text_color_dark="*neutral_300",
-                block_radius="10px", input_radius="8px",
-            ),
+            theme=_theme(),
         )  # fmt: skip
         yield Served(address.rstrip("/"), desk)
     finally:
@@ -77,6 +71,28 @@ def serve(
         sys.stderr.flush()
         while True:
             time.sleep(3600)
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's plainest, in the colours of the views."""
+    soft, dark_soft = "#59616c", "#a2aab5"
+    return gr.themes.Base(
+        primary_hue="blue", neutral_hue="zinc", font=SANS, font_mono=FIXED
+    ).set(
+        body_text_color="#1c2127", body_text_color_dark="#e7e9ec",
+        body_text_color_subdued=soft, body_text_color_subdued_dark=dark_soft,
+        block_info_text_color=soft, block_info_text_color_dark=dark_soft,
+        block_label_text_color=soft, block_label_text_color_dark=dark_soft,
+        block_title_text_color=soft, block_title_text_color_dark=dark_soft,
+        body_background_fill="#ffffff", body_background_fill_dark="#15171b",
+        block_background_fill="#ffffff", block_background_fill_dark="#1c1f24",
+        block_border_color="#e4e5e7", block_border_color_dark="#2a2e35",
+        border_color_primary="#e4e5e7", border_color_primary_dark="#343941",
+        input_background_fill="#f6f6f4", input_background_fill_dark="#15171b",
+        button_secondary_background_fill="#f0f0ee", button_secondary_background_fill_dark="#2a2e35",
+        button_secondary_text_color="#1c2127", button_secondary_text_color_dark="#e7e9ec",
+        block_radius="10px", input_radius="8px",
+    )  # fmt: skip
 
 
 def _free() -> int:

@@ -48,6 +48,7 @@ const player = {
     const late = this.next < context.currentTime;
     if (late && this.rows.some((row) => row.id === id)) {
       this.underruns += 1;
+      measures(id).gaps = (measures(id).gaps || 0) + 1;
       this.rest = Math.min(0.64, this.rest + 0.16); // the model is slower than speech: wait longer
     }
     const at = late ? context.currentTime + this.rest : this.next;
@@ -222,13 +223,14 @@ const CHIPS = {
   first_text: ["first text", "from the question to the first word on this page"],
   first_sound: ["first sound", "from the question to the first sound, as this page played it"],
   factor: ["real-time factor", "seconds of work for a second of speech; below 1 it keeps up"],
+  gaps: ["gaps in the sound", "times that the player ran dry: the machine was slower than speech"],
   unspoken: ["words without speech", "words of the text to which no frame of sound belongs"],
 };
 
 function drawChips(node, values) {
   const texts = Object.entries(CHIPS).flatMap(([key, [name, title]]) => {
     const value = values[key];
-    if (value === null || value === undefined) return [];
+    if (value === null || value === undefined || (key === "gaps" && !value)) return [];
     const told = key.startsWith("first") ? `${value.toFixed(2)} s` : String(value);
     return [[name, told, title]];
   });
