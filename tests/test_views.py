@@ -1,5 +1,7 @@
 """From a Run to the views: they open, and what they show is what the Run holds."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +98,16 @@ def test_rows_of_attention_are_tokens_words_sentences_or_seconds(run):
     assert frames.meta["Q"] <= run.view.attention("talker").meta["Q"]
     with pytest.raises(ValueError, match="per must be token, word, sentence, second, not 'page'"):
         run.view.attention(per="page")
+
+
+def test_pictures_for_the_readme(lab, tmp_path):
+    from workbench.evidence.views import ALTS, LARGEST, lines, write
+
+    sample = Path(__file__).parents[1] / "datasets/samples/question.wav"
+    how = {"temperature": 1.0, "speech_temperature": 1.0, "most": 3}
+    written = write(lab, tmp_path / "pictures", question=sample, repeats=1, **how)
+    assert [p.stem for p in written[:2]] == ["align-light", "align-dark"]
+    assert len(written) == 2 * len(ALTS) and max(p.stat().st_size for p in written) <= LARGEST
+    text = lines(written)
+    assert text.count("prefers-color-scheme: dark") == len(ALTS)
+    assert all(alt in text for alt in ALTS.values())

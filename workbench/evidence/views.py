@@ -23,10 +23,13 @@ REPEATS = 12
 LARGEST = 250_000  # bytes of one picture
 
 
-def views(lab: Lab, question: str | Path = QUESTION, repeats: int = REPEATS) -> Iterator[View]:
-    """The four views of a turn, then both runs in one layout."""
-    lab.run(audio=question, interval=0.5)  # warm-up
-    run = lab.run(audio=question, interval=0.5, record=KINDS)
+def views(
+    lab: Lab, question: str | Path = QUESTION, repeats: int = REPEATS, **how
+) -> Iterator[View]:
+    """The four views of a turn (`how`: any of its inputs), then both runs in one layout."""
+    how = {"audio": question, "interval": 0.5, **how}
+    lab.run(**how)  # warm-up
+    run = lab.run(**how, record=KINDS)
     yield run.view.align(f'Text and speech: "{run.text.strip()}"')
     yield run.view.routing()
     yield run.view.attention()
