@@ -184,16 +184,16 @@ def _settings(seed: int) -> list[gr.components.Component]:
     """The fields of `Settings`, in their order."""
     names = list(CHANGES)
     speak = gr.Checkbox(True, label="Speak the answer")
-    voice = gr.Dropdown(list(VOICES), value="heart", label="Voice")
+    voice = _choice(list(VOICES), value="heart", label="Voice")
     with gr.Accordion("Compare two answers", open=True):
-        beside = gr.Dropdown(
+        beside = _choice(
             [("one answer only", ""), *((name, name) for name in names)], value="",
             label="Answer twice, the second time", info="The same question and seed, side by side",
         )  # fmt: skip
     with gr.Accordion("More", open=False):
         paces = [(told, name) for name, told in PACES.items()]
-        pace = gr.Dropdown(paces, value="aria", label="Pace of words and sound")
-        change = gr.Dropdown(names, value=names[0], label="The model")
+        pace = _choice(paces, value="aria", label="Pace of words and sound")
+        change = _choice(names, value=names[0], label="The model")
         heat = gr.Slider(0, HOTTEST, 0.0, step=0.1, label="Temperature of the words")
         seed_box = gr.Number(seed, label="Seed", precision=0, minimum=0, maximum=SEEDS)
         system = gr.Textbox("", label="System prompt", lines=2, max_length=CHARACTERS)
@@ -201,6 +201,10 @@ def _settings(seed: int) -> list[gr.components.Component]:
             False, label="Remember earlier turns", info="micro was trained on single turns"
         )
     return [speak, voice, pace, heat, seed_box, system, remember, change, beside]
+
+
+def _choice(options: list, **how: Any) -> gr.Dropdown:
+    return gr.Dropdown(options, filterable=False, **how)
 
 
 def _ask(

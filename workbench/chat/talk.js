@@ -261,7 +261,7 @@ function drawAnswer(nodes, answer, pair) {
     waiting: answer.place ? `Waiting: ${answer.place} before yours` : "",
     running: answer.text ? "" : "Listening and thinking",
     failed: answer.error,
-    stopped: answer.heard === null ? "Interrupted."
+    stopped: answer.heard === null || answer.heard === answer.text ? "Interrupted."
       : `Interrupted. What is struck through was not ${answer.aloud ? "heard" : "shown"}, and is not remembered.`,
     done: answer.text ? "" : "It had nothing to say.",
   };

@@ -170,7 +170,11 @@ class Talk:
             answer.known = "" if answer.ask and answer.ask.turn["speak"] else answer.text
             return
         heard = sum(start < answer.heard for start in answer.starts)
-        answer.known = answer.text[: answer.ends[heard - 1] if heard else 0]
+        known = answer.text[: answer.ends[heard - 1]] if heard else ""
+        rest = answer.text[len(known) :]
+        if known.strip() and rest and not rest[0].isspace() and not known[-1].isspace():
+            known = known[: len(known) - len(known.split()[-1])]  # half a word was not heard
+        answer.known = known
 
     def history(self) -> tuple[Message, ...]:
         """What was asked, and what was heard of the first answer to it."""
