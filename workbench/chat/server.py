@@ -91,6 +91,7 @@ def _theme() -> gr.themes.Base:
         input_background_fill="#f6f6f4", input_background_fill_dark="#15171b",
         button_secondary_background_fill="#f0f0ee", button_secondary_background_fill_dark="#2a2e35",
         button_secondary_text_color="#1c2127", button_secondary_text_color_dark="#e7e9ec",
+        input_placeholder_color="#6b727c", input_placeholder_color_dark="#969ea9",
         block_radius="10px", input_radius="8px",
     )  # fmt: skip
 

@@ -222,6 +222,7 @@ function answerNode(row, answer) {
 const CHIPS = {
   first_text: ["first text", "from the question to the first word on this page"],
   first_sound: ["first sound", "from the question to the first sound, as this page played it"],
+  made: ["first sound made", "from its beginning to its first sound; it is played after answer A"],
   factor: ["real-time factor", "seconds of work for a second of speech; below 1 it keeps up"],
   gaps: ["gaps in the sound", "times that the player ran dry: the machine was slower than speech"],
   unspoken: ["words without speech", "words of the text to which no frame of sound belongs"],
@@ -231,7 +232,7 @@ function drawChips(node, values) {
   const texts = Object.entries(CHIPS).flatMap(([key, [name, title]]) => {
     const value = values[key];
     if (value === null || value === undefined || (key === "gaps" && !value)) return [];
-    const told = key.startsWith("first") ? `${value.toFixed(2)} s` : String(value);
+    const told = /first|made/.test(key) ? `${value.toFixed(2)} s` : String(value);
     return [[name, told, title]];
   });
   const key = JSON.stringify(texts);
@@ -247,7 +248,7 @@ function drawChips(node, values) {
   );
 }
 
-function drawAnswer(nodes, answer, pair) {
+function drawAnswer(nodes, answer, pair, second) {
   const mine = measures(answer.id);
   nodes.root.dataset.state = answer.state;
   put(nodes.head, pair || answer.change !== "as it is"
@@ -267,7 +268,9 @@ function drawAnswer(nodes, answer, pair) {
   };
   put(nodes.note, notes[answer.state] || "");
   nodes.note.setAttribute("role", answer.state === "failed" ? "alert" : "status");
-  drawChips(nodes.chips, { ...answer, ...mine });
+  // the second answer is begun after the first one and played after it: its times are the model's
+  const own = second && { first_text: answer.made.text, first_sound: null, made: answer.made.sound };
+  drawChips(nodes.chips, { ...answer, ...mine, made: null, ...own });
   nodes.acts.hidden = !over(answer) || !answer.words;
   nodes.again.hidden = !player.got.has(answer.id);
 }
@@ -295,13 +298,8 @@ function draw() {
     const pair = exchange.answers.length > 1;
     nodes.row.classList.toggle("pair", pair);
     exchange.answers.forEach((answer, index) => {
-      const mine = measures(answer.id);
-      if (index && mine.begun === undefined && answer.state === "running") {
-        mine.begun = true; // the second answer's clock starts with its own turn
-        mine.start = performance.now();
-      }
       if (!drawn.has(answer.id)) drawn.set(answer.id, answerNode(nodes.row, answer));
-      drawAnswer(drawn.get(answer.id), answer, pair);
+      drawAnswer(drawn.get(answer.id), answer, pair, index > 0);
     });
   }
   if (low || begun) log.scrollTop = log.scrollHeight;

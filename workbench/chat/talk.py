@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class Answer:
     known: str | None = None  # the text that was heard, where that is not all of it
     unspoken: int | None = None  # words without speech
     chips: dict[str, float] = field(default_factory=dict)  # what the page measured, seconds
+    made: dict[str, float] = field(default_factory=dict)  # seconds after it was asked for, here
     state: str = "waiting"
     error: str = ""
     ends: list[int] = field(default_factory=list)  # of each token, in the text
@@ -119,12 +121,14 @@ class Talk:
         except ValueError as error:
             answer.state, answer.error = "failed", str(error)
             return
-        fresh = 0  # frames that no message told of
+        fresh, begun = 0, monotonic()  # frames that no message told of
         for item in turn.follow():
             answer.state = turn.state if turn.live else answer.state
             first = isinstance(item, Chunk) and not (answer.text if item.text else answer.total)
             if isinstance(item, Chunk):
                 fresh += _take(answer, item)
+                kind = "sound" if len(item.audio) else "text"
+                answer.made.setdefault(kind, round(monotonic() - begun, 3))
             if first or not turn.more or fresh >= TOGETHER:
                 fresh = 0
                 yield self.shown(answer)
@@ -251,6 +255,7 @@ class Talk:
             "words": len(answer.ends),
             "seconds": round(seconds, 2),
             "frames": answer.total,
+            "made": dict(answer.made),
             "factor": round(turn.seconds / seconds, 2) if over and seconds else None,
             "unspoken": answer.unspoken,
             "aloud": bool(answer.ask is None or answer.ask.turn["speak"]),
