@@ -18,7 +18,7 @@ from model.senses.message import Audio, Image
 from workbench.chat.desk import LONGEST_LINE, Ask, Desk
 from workbench.chat.files import received, told, write
 from workbench.chat.settings import CHANGES, Settings
-from workbench.chat.talk import KEPT, WINDOW, Talk
+from workbench.chat.talk import KEPT, WINDOW, Answer, Talk, _unspoken
 
 HOSTILE = "<img src=x onerror=hacked=1></script><script>hacked=1</script>${hacked}{{hacked}}\u202e"
 
@@ -109,6 +109,15 @@ def test_every_change_can_be_made_of_a_recording(desk, short):
     for name in CHANGES:
         *_, shown = Talk(desk, "a").ask("Hi", [heard], Settings(speak=False, beside=name))
         assert not last(shown)["error"], name
+
+
+def test_words_without_speech_are_whole_words():
+    text = ["Y", "es", ",", " I", " he", "ar", " \u2014", "."]
+    ends = np.cumsum([len(piece) for piece in text]).tolist()
+    answer = Answer("", CHANGES["as it is"], text="".join(text), ends=ends)
+    said = [False, False, True, True, False, True, False, False]
+    assert _unspoken(answer, said) == 1  # "Yes"; its comma has no letters
+    assert _unspoken(answer, [False] * 8) == 3
 
 
 # --- interrupted ----------------------------------------------------------------------------------

@@ -283,13 +283,14 @@ def _take(answer: Answer, chunk: Chunk) -> int:
 
 def _unspoken(answer: Answer, spoken: Sequence[bool]) -> int:
     """Words of which no token has sound; tokens that begin with a space begin a word."""
-    words: list[bool] = []
+    words: list[bool | None] = []  # None: no letters so far
     start = 0
     for end, sounds in zip(answer.ends, spoken, strict=False):
         piece, start = answer.text[start:end], end
         if piece[:1].isspace() or not words:
-            words.append(False)
-        words[-1] |= sounds or not any(letter.isalnum() for letter in piece)
+            words.append(None)
+        if any(letter.isalnum() for letter in piece):
+            words[-1] = bool(words[-1]) or sounds
     return words.count(False)
 
 
