@@ -37,7 +37,9 @@ def test_an_unknown_row_is_told():
 
 
 def test_what_recording_costs(monkeypatch):
-    monkeypatch.setattr(bench_record, "omni", lambda: Omni(OmniConfig.nano()))
+    torch.manual_seed(0)
+    nano = Omni(OmniConfig.nano())
+    monkeypatch.setattr(bench_record, "omni", lambda: nano)
     monkeypatch.setattr(bench_record, "ANSWER", "Yes it is so.")
     monkeypatch.setattr(bench_record, "TOKENS", (30,))
     monkeypatch.setattr(bench_record, "KINDS", ("routing", "router-logits", "latency"))
