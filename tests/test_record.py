@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import workbench as wb
 from model.aria import TextFirst
 from model.layers.attention import Causal
 from model.omni import Omni, OmniConfig
@@ -288,3 +289,18 @@ def test_what_this_turn_will_not_have_is_told(omni):
         list(Recording(omni, INPUTS, ["states:thinker.stack.blocks.0.ffn.router"]))
     with pytest.raises(ValueError, match="nothing was said yet"):
         Recording(omni, INPUTS).run()
+
+
+def test_a_layer_may_choose_fewer_experts():
+    """What is not chosen is -1, other layers flip as ever, and margins know how many they count."""
+    lab = wb.load(Omni(OmniConfig.nano()))
+    run = lab.run("Hi", speak=False, most=3, record=["router-logits"])
+    with lab.edit(wb.top_k(1, layer=0)):
+        alt = lab.rerun(run, keep_words=True)
+    one, other = run.routing.thinker, alt.routing.thinker
+    assert other.experts.shape == one.experts.shape
+    assert (other.experts[:, 0, 1:] == -1).all() and (other.experts[:, 1:] >= 0).all()
+    assert np.allclose(other.weights.astype(float).sum(-1), 1, atol=1e-3)
+    assert (other.margin() >= 0).all()
+    assert wb.metrics.layer_flips(run, alt)[0] == 1
+    assert wb.diff(run, alt).view.routing().html()

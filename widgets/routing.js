@@ -567,8 +567,10 @@ export function render({ model, el }) {
       const path = Array.from(
         { length: K },
         (_, k) =>
-          `${data.ids[(row * L + l) * K + k]} (${percent(data.w[(row * L + l) * K + k] / 255)})`,
-      );
+          data.ids[(row * L + l) * K + k] < 0
+            ? ""
+            : `${data.ids[(row * L + l) * K + k]} (${percent(data.w[(row * L + l) * K + k] / 255)})`,
+      ).filter(Boolean);
       lines.push([
         `layer ${meta.layers[l]}`,
         `experts ${path.join(", ")}${data.next ? `; next best ${data.next[row * L + l]}` : ""}${data.shared ? `; shared gate ${percent(data.shared[row * L + l] / 255)}` : ""}`,

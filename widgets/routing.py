@@ -305,15 +305,17 @@ class RoutingView(View):
 def _flips(ids: np.ndarray, other: np.ndarray, same: np.ndarray | None) -> np.ndarray:
     """Layers in which a token of A has other experts than the same token of B, u8[T]; 255: B has
     no such token."""
-    T, L, _ = ids.shape
+    T = len(ids)
     row = np.where(np.arange(T) < len(other), np.arange(T), -1) if same is None else same
     row = shaped(row, "same", "T", "int32", T=T)
     if row.max(initial=-1) >= len(other):
         raise ValueError(f"same names row {row.max()}, beside has {len(other)} tokens")
-    if ids.shape[2] != other.shape[2]:  # another top-k: every set differs
-        differ = np.ones((T, L), bool)
-    else:
-        differ = (np.sort(ids, -1) != np.sort(other[row], -1)).any(-1)
+    most = max(ids.shape[2], other.shape[2])
+    mine, yours = (
+        np.sort(np.pad(one, ((0, 0), (0, 0), (0, most - one.shape[2])), constant_values=-1), -1)
+        for one in (ids, other[row])
+    )
+    differ = (mine != yours).any(-1)
     return np.where(row < 0, 255, np.minimum(differ.sum(1), 254)).astype(np.uint8)
 
 
@@ -389,9 +391,11 @@ def _margins(ids, weights, logits):
     margin, following = np.empty((T, L), np.float32), np.empty((T, L), np.int64)
     for i in range(0, T, 512):
         part = logits[i : i + 512].astype(np.float32)
-        last = np.take_along_axis(part, np.maximum(ids[i : i + 512], 0).astype(np.int64), -1)
+        chosen = ids[i : i + 512].astype(np.int64)
+        chosen = np.maximum(np.where(chosen >= 0, chosen, chosen[..., :1]), 0)
+        last = np.take_along_axis(part, chosen, -1)
         rest = part.copy()
-        np.put_along_axis(rest, np.maximum(ids[i : i + 512], 0).astype(np.int64), -np.inf, -1)
+        np.put_along_axis(rest, chosen, -np.inf, -1)
         following[i : i + 512] = rest.argmax(-1)
         margin[i : i + 512] = last.min(-1) - rest.max(-1)
     return np.where(ids[..., 0] >= 0, margin, np.nan), following
@@ -409,9 +413,9 @@ def _pairs(ids, E):
         both = np.zeros(E * E, np.int64)
         for a in range(K):
             for b in range(a + 1, K):
-                low, high = np.minimum(own[:, a], own[:, b]), np.maximum(own[:, a], own[:, b])
-                both += np.bincount(low * E + high, minlength=E * E)
-        single[layer] = np.bincount(own.ravel(), minlength=E)
+                pair = own[own[:, b] >= 0][:, [a, b]]
+                both += np.bincount(pair.min(1) * E + pair.max(1), minlength=E * E)
+        single[layer] = np.bincount(own[own >= 0], minlength=E)
         both = both.reshape(E, E)
         expected = single[layer][:, None] * single[layer][None] / max(1, n)
         with np.errstate(divide="ignore", invalid="ignore"):

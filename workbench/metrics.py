@@ -125,10 +125,16 @@ def token_flips(run: Run, alt: Run, stage: str = "thinker") -> np.ndarray:
         raise ValueError(f"the runs have other layers: {one.layers}, {other.layers}")
     mine, yours = matched(run, alt, stage)
     flips = np.full((len(one.layers), len(one.experts)), UNKNOWN, np.uint8)
-    a, b = np.sort(one.experts[mine], -1), np.sort(other.experts[yours], -1)
-    # with another top-k every token's set differs
-    flips[:, mine] = 1 if a.shape != b.shape else (a != b).any(-1).T
+    most = max(one.experts.shape[2], other.experts.shape[2])
+    a, b = _sets(one.experts[mine], most), _sets(other.experts[yours], most)
+    flips[:, mine] = (a != b).any(-1).T
     return flips
+
+
+def _sets(experts: np.ndarray, most: int) -> np.ndarray:
+    """Sets of up to `most` experts, in order; -1 fills up."""
+    fill = np.full((*experts.shape[:2], most - experts.shape[2]), -1, experts.dtype)
+    return np.sort(np.concatenate((experts, fill), -1), -1)
 
 
 def matched(run: Run, alt: Run, stage: str = "thinker") -> tuple[np.ndarray, np.ndarray]:

@@ -97,7 +97,7 @@ class Units(Checked):
 class Routing(Checked):
     """Which experts every token went to, in one stage (vLLM's shape)."""
 
-    experts: Int16[np.ndarray, "T L K"]  # best first
+    experts: Int16[np.ndarray, "T L K"]  # best first; -1 where an edit lets a layer choose fewer
     weights: Float16[np.ndarray, "T L K"]  # sum to one
     shared: Float16[np.ndarray, "T L"] | None  # gate of the shared expert
     logits: Float16[np.ndarray, "T L E"] | None
@@ -118,10 +118,11 @@ class Routing(Checked):
         if self.logits is None:
             raise ValueError("margins need logits: record 'router-logits'")
         ranked = -np.sort(-self.logits.astype(np.float32), axis=-1)
-        k = self.experts.shape[2]
-        if k == self.count:
+        k = (self.experts >= 0).sum(-1, keepdims=True)
+        if k.max(initial=0) == self.count:
             raise ValueError("every expert is chosen, there is no margin")
-        return ranked[..., k - 1] - ranked[..., k]
+        last, next_best = (np.take_along_axis(ranked, at, -1)[..., 0] for at in (k - 1, k))
+        return last - next_best
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.layers.attention import Causal
@@ -111,6 +112,15 @@ def stacked(rows: dict[int, list[Tensor]], dtype: torch.dtype) -> np.ndarray:
     return torch.stack([torch.cat(pieces) for pieces in rows.values()], 1).to(dtype).numpy()
 
 
+def widened(rows: dict[int, list[Tensor]], fill: int) -> dict[int, list[Tensor]]:
+    """All layers as wide as the widest: an edit may let one choose more experts than others."""
+    most = max(piece.shape[-1] for pieces in rows.values() for piece in pieces)
+    return {
+        i: [F.pad(piece, (0, most - piece.shape[-1]), value=fill) for piece in pieces]
+        for i, pieces in rows.items()
+    }
+
+
 def weight(*tensors: Tensor) -> int:
     return sum(x.numel() * x.element_size() for x in tensors)
 
@@ -163,15 +173,17 @@ class RoutingTape(Tape):
                 continue
             shared = {i: [torch.sigmoid(x[:, 0]) for x in self.shared[p]] for i, p in paths.items()}
             routed[stage] = Routing(
-                stacked({i: [r.experts for r in x] for i, x in rows.items()}, torch.int16),
-                stacked({i: [r.weights for r in x] for i, x in rows.items()}, torch.float16),
+                stacked(widened({i: [r.experts for r in x] for i, x in rows.items()}, -1),
+                        torch.int16),
+                stacked(widened({i: [r.weights for r in x] for i, x in rows.items()}, 0),
+                        torch.float16),
                 stacked(shared, torch.float16) if all(shared.values()) else None,
                 stacked({i: [r.logits for r in x] for i, x in rows.items()}, torch.float16)
                 if self.logits
                 else None,
                 tuple(layers),
                 blocks(self.omni, stage)[layers[0]].ffn.config.experts,
-            )
+            )  # fmt: skip
         return {"routed": routed}
 
 
