@@ -19,8 +19,8 @@ from model.senses.message import Audio, Image
 from workbench.cli import main
 from workbench.dashboard.desk import Ask, Desk, Turn
 from workbench.dashboard.form import makers, ranges
-from workbench.dashboard.inputs import LARGEST, examples, upload, words
 from workbench.dashboard.tab import Tab
+from workbench.uploads import LARGEST, examples, upload, words
 
 HOSTILE = "<img src=x onerror=hacked=1></pre><script>hacked=1</script>\u202e"
 SHORT = {"text": "Hi", "most": 3}

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.senses.message import Audio, Image
-from workbench.dashboard.inputs import LARGEST, upload
 from workbench.run import Run
+from workbench.uploads import LARGEST, upload
 from workbench.waveform import wav
 
 AT_ONCE = 4  # files of a question

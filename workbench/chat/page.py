@@ -24,7 +24,7 @@ from workbench.chat.desk import Desk
 from workbench.chat.files import write
 from workbench.chat.settings import CHANGES, HOTTEST, PACES, SEEDS, VOICES, Settings
 from workbench.chat.talk import Talk
-from workbench.dashboard.inputs import CHARACTERS, Example, examples, upload
+from workbench.uploads import CHARACTERS, Example, examples, upload
 
 HERE = Path(__file__).parent
 MICRO = (

@@ -26,8 +26,8 @@ import gradio as gr
 
 from workbench.chat.desk import Desk
 from workbench.chat.page import page
-from workbench.dashboard.inputs import LARGEST
 from workbench.lab import Lab, load
+from workbench.uploads import LARGEST
 
 ADDRESS = "127.0.0.1"
 HERE = Path(__file__).parent

@@ -17,8 +17,8 @@ from typing import Any
 from model.aria import pace
 from model.data.voices import NAMED
 from workbench import edits as wb
-from workbench.dashboard.inputs import words
 from workbench.edits import Edit
+from workbench.uploads import words
 
 VOICES = tuple(NAMED)
 PACES = {

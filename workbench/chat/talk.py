@@ -26,8 +26,8 @@ from model.turn import Chunk
 from workbench.chat.desk import Ask, Desk, Turn
 from workbench.chat.files import received, told
 from workbench.chat.settings import Change, Settings
-from workbench.dashboard.inputs import words
 from workbench.run import Run
+from workbench.uploads import words
 
 LIVE = ("align", "latency")  # what is recorded while an answer is given
 FULL = ("router-logits", "attn", "align", "delta", "codes", "logits", "latency")  # to look inside

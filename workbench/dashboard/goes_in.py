@@ -11,8 +11,8 @@ from model.data.voices import NAMED
 from model.senses.message import Audio, Image
 from widgets.view import escape
 from workbench.dashboard.desk import Ask
-from workbench.dashboard.inputs import CHARACTERS, LARGEST, LONGEST, examples, upload, words
 from workbench.dashboard.look import html, line, picture, player, put, sentence, stack
+from workbench.uploads import CHARACTERS, LARGEST, LONGEST, examples, upload, words
 
 EXAMPLE, UPLOAD, TYPE, ALOUD = "Example", "Upload", "Type", "Read aloud"
 MOST = 64  # text tokens of an answer

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from model.senses.message import RATES, SHORTEST, Audio, Image
 from workbench.waveform import audible
 
-SAMPLES = Path(__file__).parents[2] / "datasets/samples"
+SAMPLES = Path(__file__).parents[1] / "datasets/samples"
 LARGEST = 20  # MB of an upload
 LONGEST = 60.0  # seconds of a recording
 CHANNELS = 8
