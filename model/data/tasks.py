@@ -1,11 +1,12 @@
 """Questions with known answers: arithmetic to twenty, calendar, opposites, colours, counts, yes/no.
 
 A task is a list of facts (values for the slots of a question, the answer, the key word of the
-answer) and two lists of phrasings. Training sees the first. Test asks with phrasings never seen,
-and where facts are *combinations* (operands, a thing and a colour, a child and its apples) also
-about combinations never seen. Commuted sums count as two combinations: three plus four may be
-trained where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are
-in training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
+answer) and lists of phrasings: those of training, those of the test, and those that training only
+ever reads (quiz.py): writing costs next to nothing. Test asks with phrasings never seen, and where
+facts are *combinations* (operands, a thing and a colour, a child and its apples) also about
+combinations never seen. Commuted sums count as two combinations: three plus four may be trained
+where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are in
+training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
 
 An answer is judged by its `key`: `right("is twelve", "Seven plus 5 is 12.")`.
 
@@ -42,6 +43,7 @@ class Task:
     facts: list[Fact]
     phrasings: dict[str, list[str]]  # group -> questions seen in training
     unseen: dict[str, list[str]]  # group -> questions of the test
+    written: dict[str, list[str]]  # group -> more questions seen in training, only in writing
     combinations: bool = False  # hold out facts as well
 
 
@@ -313,7 +315,7 @@ def _greetings() -> Iterator[Fact]:
 
 
 # How each task is asked: a line with its name (and a group of its facts), then the phrasings of
-# training and, behind a star, those of the test.
+# training, behind a star those of the test, and behind a plus those that training only reads.
 ASKED = """
 plus
   What is {a} plus {b}?
@@ -329,6 +331,16 @@ plus
 * Can you tell me what {a} plus {b} is?
 * What does {a} plus {b} make?
 * How much is {a} and {b}?
++ Could you tell me what {a} plus {b} is?
++ I want to know what {a} plus {b} is.
++ What do {a} and {b} make?
++ Work out {a} plus {b}.
++ Calculate {a} plus {b}.
++ Give me the sum of {a} and {b}.
++ {a} and {b} make what?
++ How much is it if I add {a} and {b}?
++ So how much is {a} plus {b}?
++ What would {a} plus {b} be?
 minus
   What is {a} minus {b}?
   How much is {a} minus {b}?
@@ -341,6 +353,16 @@ minus
 * Can you tell me what {a} minus {b} is?
 * What does {a} minus {b} make?
 * What is {b} taken away from {a}?
++ Could you tell me what {a} minus {b} is?
++ I want to know what {a} minus {b} is.
++ Work out {a} minus {b}.
++ Calculate {a} minus {b}.
++ Subtract {b} from {a}.
++ What is {a} less {b}?
++ If you take {b} away from {a}, what is left?
++ What is left if {b} is taken from {a}?
++ What would {a} minus {b} be?
++ {b} taken from {a} is what?
 compare: more
   Which is more, {a} or {b}?
   What is more, {a} or {b}?
@@ -348,6 +370,12 @@ compare: more
   Tell me which is more, {a} or {b}.
 * Which one is more, {a} or {b}?
 * Of {a} and {b}, which is bigger?
++ Which one is larger, {a} or {b}?
++ Between {a} and {b}, which is bigger?
++ Which of {a} and {b} is more?
++ Out of {a} and {b}, which one is larger?
++ Could you tell me which is more, {a} or {b}?
++ What is the bigger number, {a} or {b}?
 compare: less
   Which is less, {a} or {b}?
   What is less, {a} or {b}?
@@ -355,6 +383,12 @@ compare: less
   Tell me which is less, {a} or {b}.
 * Which one is less, {a} or {b}?
 * Of {a} and {b}, which is smaller?
++ Which one is lower, {a} or {b}?
++ Between {a} and {b}, which is smaller?
++ Which of {a} and {b} is less?
++ Out of {a} and {b}, which one is lower?
++ Could you tell me which is less, {a} or {b}?
++ What is the smaller number, {a} or {b}?
 compare: is
   Is {a} more than {b}?
   Is {a} bigger than {b}?
@@ -362,6 +396,12 @@ compare: is
   Would you say {a} is more than {b}?
 * Do you think {a} is more than {b}?
 * Is the number {a} bigger than {b}?
++ Is {a} greater than {b}?
++ Is it true that {a} is more than {b}?
++ Do you believe {a} is more than {b}?
++ Could you tell me if {a} is more than {b}?
++ Is the number {a} greater than {b}?
++ I wonder if {a} is bigger than {b}.
 next: after
   What comes after {a}?
   What number comes after {a}?
@@ -370,6 +410,10 @@ next: after
   Tell me the number after {a}.
 * Which number comes after {a}?
 * Can you tell me what comes after {a}?
++ Could you tell me what comes after {a}?
++ Which number is right after {a}?
++ Name the number after {a}.
++ When I count, what comes after {a}?
 next: before
   What comes before {a}?
   What number comes before {a}?
@@ -377,6 +421,10 @@ next: before
   Tell me the number before {a}.
 * Which number comes before {a}?
 * Can you tell me what comes before {a}?
++ Could you tell me what comes before {a}?
++ Which number is right before {a}?
++ Name the number before {a}.
++ When I count, what comes before {a}?
 count: up
   Count from {a} to {b}.
   Please count from {a} to {b}.
@@ -384,12 +432,22 @@ count: up
   Say the numbers from {a} to {b}.
 * Can you count from {a} to {b}?
 * Count for me from {a} to {b}.
++ Could you count from {a} to {b}?
++ Will you count up from {a} to {b}?
++ Name the numbers from {a} to {b}.
++ Count for us, from {a} up to {b}.
++ I want you to count from {a} to {b}.
 count: down
   Count down from {a} to {b}.
   Please count down from {a} to {b}.
   Count backwards from {a} to {b}.
 * Can you count down from {a} to {b}?
 * Count down for me from {a} to {b}.
++ Could you count down from {a} to {b}?
++ Will you count down from {a} to {b}?
++ Name the numbers backwards from {a} to {b}.
++ Count down for us, from {a} to {b}.
++ I want you to count down from {a} to {b}.
 calendar: after
   What {kind} comes after {a}?
   Which {kind} comes after {a}?
@@ -398,6 +456,9 @@ calendar: after
   Tell me the {kind} after {a}.
 * Can you tell me the {kind} after {a}?
 * Which is the {kind} after {a}?
++ Could you tell me the {kind} after {a}?
++ Name the {kind} after {a}.
++ Do you remember the {kind} after {a}?
 calendar: before
   What {kind} comes before {a}?
   Which {kind} comes before {a}?
@@ -405,6 +466,9 @@ calendar: before
   Tell me the {kind} before {a}.
 * Can you tell me the {kind} before {a}?
 * Which is the {kind} before {a}?
++ Could you tell me the {kind} before {a}?
++ Name the {kind} before {a}.
++ Do you remember the {kind} before {a}?
 calendar: days
   How many days does {a} have?
   How many days are in {a}?
@@ -412,6 +476,9 @@ calendar: days
   How long is {a}?
 * Tell me how many days {a} has.
 * Can you tell me how many days are in {a}?
++ Could you tell me how many days are in {a}?
++ Say how many days {a} has.
++ I want to know how many days there are in {a}.
 calendar: nth
   What is the {a} month?
   Which month is the {a}?
@@ -419,12 +486,18 @@ calendar: nth
   Name the {a} month.
 * Tell me the {a} month.
 * Which is the {a} month of the year?
++ Could you tell me the {a} month?
++ Say the {a} month of the year.
++ Which month of the year is the {a}?
 calendar: two
   What day is two days after {a}?
   Which day is two days after {a}?
   What comes two days after {a}?
 * Tell me the day two days after {a}.
 * What is two days after {a}?
++ Name the day two days after {a}.
++ Could you tell me what day is two days after {a}?
++ Two days after {a} is which day?
 calendar: long
   How many {a} are in {b}?
   How many {a} are there in {b}?
@@ -432,6 +505,9 @@ calendar: long
   Tell me how many {a} are in {b}.
 * Can you tell me how many {a} are in {b}?
 * How many {a} make {b}?
++ Could you tell me how many {a} are in {b}?
++ How many {a} make up {b}?
++ Say how many {a} there are in {b}.
 opposite
   What is the opposite of {a}?
   Tell me the opposite of {a}.
@@ -444,6 +520,10 @@ opposite
 * Can you tell me the opposite of {a}?
 * Do you know the opposite of {a}?
 * Name the opposite of {a}.
++ Could you tell me the opposite of {a}?
++ I want to know the opposite of {a}.
++ Do you remember the opposite of {a}?
++ What is opposite to {a}?
 color
   What color is {a}?
   Tell me the color of {a}.
@@ -454,6 +534,11 @@ color
 * Can you tell me what color {a} is?
 * What color does {a} have?
 * Do you know the color of {a}?
++ Could you tell me what color {a} is?
++ What color would you say {a} has?
++ Do you remember the color of {a}?
++ I want to know what color {a} is.
++ Say what color {a} is.
 is color
   Is {a} {b}?
   Tell me, is {a} {b}?
@@ -461,6 +546,12 @@ is color
   Is it true that {a} is {b}?
 * Do you think {a} is {b}?
 * Is the color of {a} {b}?
++ Do you believe {a} is {b}?
++ Could you tell me if {a} is {b}?
++ I wonder if {a} is {b}.
++ Am I right that {a} is {b}?
++ Does {a} have the color {b}?
++ Is {b} the color of {a}?
 parts
   How many {b} does {a} have?
   How many {b} has {a}?
@@ -469,6 +560,10 @@ parts
   Say how many {b} {a} has.
 * Can you tell me how many {b} {a} has?
 * How many {b} are there on {a}?
++ Could you tell me how many {b} {a} has?
++ How many {b} do you find on {a}?
++ I want to know how many {b} {a} has.
++ How many {b} would you count on {a}?
 kind
   What is {a}?
   What kind of thing is {a}?
@@ -477,6 +572,10 @@ kind
   What would you call {a}?
 * Can you tell me what {a} is?
 * Do you know what {a} is?
++ Could you tell me what {a} is?
++ Do you remember what {a} is?
++ I want to know what {a} is.
++ Say what {a} is.
 is kind
   Is {a} {b}?
   Tell me, is {a} {b}?
@@ -484,6 +583,11 @@ is kind
   Is it true that {a} is {b}?
 * Do you think {a} is {b}?
 * Can you tell me if {a} is {b}?
++ Do you believe {a} is {b}?
++ Could you tell me if {a} is {b}?
++ I wonder if {a} is {b}.
++ Am I right that {a} is {b}?
++ Would you call {a} {b}?
 story: get
   I have {a} {thing} and get {b} more. How many {thing} do I have?
   I have {a} {thing}. I find {b} more. How many {thing} do I have?
@@ -491,12 +595,20 @@ story: get
   I had {a} {thing} and you gave me {b}. How many {thing} do I have?
 * I have {a} {thing} and take {b} more. How many {thing} do I have now?
 * If I have {a} {thing} and find {b} more, how many {thing} do I have?
++ I have {a} {thing} and find {b} more. How many {thing} do I have now?
++ I took {a} {thing} and then {b} more. How many {thing} do I have?
++ If I have {a} {thing} and get {b} more, how many {thing} are there?
++ I had {a} {thing} and bought {b}. How many {thing} do I have now?
 story: lose
   I have {a} {thing} and lose {b}. How many {thing} are left?
   I have {a} {thing}. I give away {b}. How many {thing} are left?
   If I have {a} {thing} and lose {b}, how many {thing} are left?
 * I had {a} {thing} and lost {b}. How many {thing} are left now?
 * If I have {a} {thing} and give away {b}, how many {thing} are left?
++ I had {a} {thing} and gave away {b}. How many {thing} are left?
++ If I have {a} {thing} and sell {b}, how many {thing} are left?
++ I had {a} {thing}, but I lost {b}. How many {thing} do I have now?
++ I have {a} {thing} and break {b}. How many {thing} are left now?
 greeting: hello
   Hello.
   Hi.
@@ -506,26 +618,36 @@ greeting: hello
   Hello, Omni.
 * Oh, hello.
 * Hi, Omni.
++ Well, hello.
++ Hey there, Omni.
 greeting: morning
   Good morning.
   Good morning to you.
   Hello, good morning.
 * A very good morning.
++ Oh, good morning.
++ A good morning to you.
 greeting: afternoon
   Good afternoon.
   Good afternoon to you.
   Hello, good afternoon.
 * A very good afternoon.
++ Oh, good afternoon.
++ A good afternoon to you.
 greeting: evening
   Good evening.
   Good evening to you.
   Hello, good evening.
 * A very good evening.
++ Oh, good evening.
++ A good evening to you.
 greeting: night
   Good night.
   Good night, Omni.
   I am going to bed, good night.
 * Have a good night.
++ Sleep well, good night.
++ A good night to you.
 greeting: bye
   Goodbye.
   Bye.
@@ -534,6 +656,8 @@ greeting: bye
   I have to go now.
 * Goodbye, Omni.
 * Bye for now.
++ Bye, Omni.
++ Goodbye for today.
 greeting: thanks
   Thank you.
   Thanks.
@@ -542,6 +666,8 @@ greeting: thanks
   Many thanks.
 * Thank you so much.
 * Oh, thanks.
++ Thanks so much.
++ Well, thank you.
 greeting: how
   How are you?
   How are you today?
@@ -549,6 +675,8 @@ greeting: how
   Hello, how are you?
 * And how are you?
 * How are you this morning?
++ So how are you?
++ How are you this evening?
 greeting: who
   Who are you?
   What are you?
@@ -556,24 +684,32 @@ greeting: who
   Please introduce yourself.
 * So who are you?
 * Can you tell me who you are?
++ Could you tell me who you are?
++ And who are you?
 greeting: can
   What can you do?
   What do you know?
   How can you help me?
   What are you able to do?
 * Tell me what you can do.
++ Could you tell me what you can do?
++ Say what you can do.
 greeting: sorry
   I am sorry.
   Sorry.
   Sorry about that.
   Excuse me, sorry.
 * I am very sorry.
++ Oh, I am sorry.
++ I am so sorry.
 greeting: hear
   Can you hear me?
   Do you hear me?
   Are you listening?
   Is anybody there?
 * Can you hear me now?
++ Can you hear what I say?
++ Do you hear me now?
 greeting: name
   My name is {a}.
   I am {a}.
@@ -581,6 +717,8 @@ greeting: name
   Hi, my name is {a}.
 * Good morning, my name is {a}.
 * Hello, my name is {a}.
++ Hello there, I am {a}.
++ Good evening, my name is {a}.
 """
 
 
@@ -588,12 +726,12 @@ def tasks() -> list[Task]:
     """All tasks with their facts and phrasings."""
     asked: dict[str, dict[str, list[str]]] = {}
     for line in ASKED.strip().splitlines():
-        if line[:2] in ("  ", "* "):
+        if line[:2] in ("  ", "* ", "+ "):
             asked[name][group].append(line)
         else:
             name, _, group = line.partition(": ")
             asked.setdefault(name, {})[group] = []
-    seen, unseen = (
+    seen, unseen, written = (
         {
             name: {
                 group: [line[2:] for line in lines if line[:2] == mark]
@@ -601,10 +739,10 @@ def tasks() -> list[Task]:
             }
             for name, groups in asked.items()
         }
-        for mark in ("  ", "* ")
+        for mark in ("  ", "* ", "+ ")
     )
     return [
-        Task(name, count, list(facts), seen[name], unseen[name], combinations)
+        Task(name, count, list(facts), seen[name], unseen[name], written[name], combinations)
         for name, count, facts, combinations in (
             ("plus", 2400, _plus(), True),
             ("minus", 2200, _minus(), True),
@@ -637,7 +775,7 @@ def fact_split(task: Task, fact: Fact) -> str:
     return "test" if share < 10 else "valid" if share < 13 else "train"
 
 
-def _pairs(task: Task, wanted: str) -> list[tuple[str, Fact]]:
+def pairs(task: Task, wanted: str) -> list[tuple[str, Fact]]:
     """Every question of a split with its fact."""
     found = []
     for fact in task.facts:
@@ -655,15 +793,22 @@ def _pairs(task: Task, wanted: str) -> list[tuple[str, Fact]]:
 
 def _balanced(task: Task, wanted: str, n: int, rng: np.random.Generator) -> list[tuple[str, Fact]]:
     """`n` pairs, as many of each group of questions and of yes and no; each up to 4 times."""
-    pairs = _pairs(task, wanted)
+    every = pairs(task, wanted)
+    in_turn = zip(*(cycle(group) for group in groups(task, every, rng)), strict=False)
+    return list(islice(chain.from_iterable(in_turn), min(n, 4 * len(every))))
+
+
+def groups(
+    task: Task, every: Sequence[tuple[str, Fact]], rng: np.random.Generator
+) -> list[list[tuple[str, Fact]]]:
+    """Pairs in random order, apart by group of phrasings and by yes and no."""
     verdicts = {fact.key for fact in task.facts} >= {"yes", "no"}
-    groups: dict[str, list[tuple[str, Fact]]] = {}
-    for i in rng.permutation(len(pairs)):
-        question, fact = pairs[int(i)]
+    found: dict[str, list[tuple[str, Fact]]] = {}
+    for i in rng.permutation(len(every)):
+        question, fact = every[int(i)]
         kind = fact.key if verdicts and fact.key in ("yes", "no") else ""
-        groups.setdefault(f"{fact.ask} {kind}", []).append((question, fact))
-    in_turn = zip(*(cycle(group) for group in groups.values()), strict=False)
-    return list(islice(chain.from_iterable(in_turn), min(n, 4 * len(pairs))))
+        found.setdefault(f"{fact.ask} {kind}", []).append((question, fact))
+    return list(found.values())
 
 
 REPEAT = ["Repeat after me: {s}", "Say this: {s}", "Please repeat: {s}", "Say: {s}", "Repeat: {s}"]
@@ -684,8 +829,8 @@ def turns(seed: int, pool: Sequence[Sentence], test: int = 340) -> dict[str, lis
                 "test": test / len(every),
                 "valid": 0.6 * test / len(every),
             }
-            pairs = _balanced(task, name, round(share[name]), rng)
-            chosen += [(task.name, question, fact) for question, fact in pairs]
+            drawn = _balanced(task, name, round(share[name]), rng)
+            chosen += [(task.name, question, fact) for question, fact in drawn]
         sayable = [s.text for s in pool if s.split == name and len(s.text.split()) <= 8]
         phrasings = REPEAT_UNSEEN if name == "test" else REPEAT
         count = {"train": total // 14, "valid": 12, "test": 24}[name]

@@ -101,6 +101,14 @@ class EarBatch(NamedTuple):
     window: Tensor  # f32[], seconds of the attention window
 
 
+class ReadBatch(NamedTuple):
+    """Written conversations, and the answers to learn."""
+
+    ids: Tensor  # i64[R, T]
+    places: Tensor  # i64[3, R, T]
+    targets: Tensor  # i64[R, T], the next token where it is to be learnt
+
+
 class HearBatch(NamedTuple):
     """Conversations with sound, and the answers to learn."""
 
@@ -110,6 +118,7 @@ class HearBatch(NamedTuple):
     targets: Tensor  # i64[B, T], the next token where it is to be learnt
     keep: Tensor  # bool[B, T], False: this token's embedding is hidden (history dropout)
     heard: Tensor  # i64[B, T, 2], first and last place where the next token sounds; -1 unknown
+    read: ReadBatch  # more rows, without sound: apart, since they are shorter
 
 
 def ear_batch(
@@ -165,21 +174,30 @@ def sounding(
     return places
 
 
+Row = tuple[np.ndarray, np.ndarray, np.ndarray]  # of `conversation`
+
+
+def read_batch(rows: Sequence[Row]) -> ReadBatch:
+    ids, targets = pad([row[0] for row in rows], 0), pad([row[2] for row in rows], IGNORE)
+    return ReadBatch(ids, pad([row[1] for row in rows], 0).permute(2, 0, 1), targets)
+
+
 def hear_batch(
-    rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], heard: Sequence[np.ndarray],
-    ear: EarBatch, deaf: np.ndarray, rng: np.random.Generator,
+    rows: Sequence[Row], heard: Sequence[np.ndarray], ear: EarBatch, deaf: np.ndarray,
+    read: Sequence[Row], rng: np.random.Generator,
 ) -> HearBatch:  # fmt: skip
-    """Rows of `conversation` with what `sounding` says of them. Of the answers in rows marked
-    `deaf`, a random share U(0, 0.4) of the tokens is hidden from what follows: a small model else
-    learns the grammar of its texts before it learns to listen."""
-    ids = pad([row[0] for row in rows], 0)
-    targets = pad([row[2] for row in rows], IGNORE)
+    """Rows of `conversation` with what `sounding` says of them, and written ones.
+
+    Of the answers in rows marked `deaf`, a random share U(0, 0.4) of the tokens is hidden from what
+    follows: a small model else learns the grammar of its texts before it learns to listen.
+    """
+    ids, places, targets = read_batch(rows)
     share = torch.from_numpy(deaf * rng.uniform(0, 0.4, len(rows)))
     hidden = torch.from_numpy(rng.random(ids.shape)) < share[:, None]
     answer = torch.zeros(ids.shape, dtype=torch.bool)
     answer[:, 1:] = targets[:, :-1] != IGNORE
-    places = pad([row[1] for row in rows], 0).permute(2, 0, 1)
-    return HearBatch(ear, ids, places, targets, ~(hidden & answer), pad(heard, -1))
+    keep = ~(hidden & answer)
+    return HearBatch(ear, ids, places, targets, keep, pad(heard, -1), read_batch(read))
 
 
 FRAME_MS = 1000 * FRAME / RATE

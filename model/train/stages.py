@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.data.phones import PHONES
+from model.data.quiz import Quiz
 from model.data.store import Store, Turn
 from model.layers.attention import Causal
 from model.layers.stack import Stack
@@ -136,13 +137,21 @@ class Hear(nn.Module):
         x = self.thinker.embed(batch.ids) * batch.keep.unsqueeze(-1)
         x = _fill(x, batch.ids == self.pad, states[_true(batch.ear)])
         thought, _ = self.thinker(x, batch.places)
-        scored = batch.targets != IGNORE
-        logits, targets = self.thinker.logits(thought.hidden[scored]), batch.targets[scored]
-        loss = cross_entropy(logits, targets)
-        balance, looking = self.balance.take(), self.guided.loss(batch.heard)
-        metrics |= {"text": loss, "tokens": accuracy(logits, targets), "balance": balance,
-                    "looking": looking}  # fmt: skip
-        return loss + named_loss + 0.3 * looking + 0.01 * balance, metrics
+        looking = self.guided.loss(batch.heard)
+        text, right = self._written(thought.hidden, batch.targets)
+        read, _ = self.thinker(self.thinker.embed(batch.read.ids), batch.read.places)
+        read_text, read_right = self._written(read.hidden, batch.read.targets)
+        balance = self.balance.take()
+        metrics |= {"text": text, "tokens": right, "read": read_text, "read_right": read_right,
+                    "balance": balance, "looking": looking}  # fmt: skip
+        loss = text + 0.5 * read_text + named_loss + 0.3 * looking + 0.01 * balance
+        return loss, metrics
+
+    def _written(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of the tokens to be written, and the share that was right."""
+        scored = targets != IGNORE
+        logits, targets = self.thinker.logits(hidden[scored]), targets[scored]
+        return cross_entropy(logits, targets), accuracy(logits, targets)
 
 
 def _true(batch: EarBatch) -> Tensor:
@@ -264,7 +273,8 @@ def _ear(
 @dataclass
 class HearData:
     """Conversations for the hear stage: `listen` of the rows have sound, of these `asks` are
-    spoken questions; the rest are written questions."""
+    spoken questions; the rest are written turns. `reads` more rows are written questions of a
+    `Quiz`."""
 
     omni: Omni
     features: Features
@@ -272,11 +282,14 @@ class HearData:
     size: int = 64
     seed: int = 0
     listen: float = 0.9
-    asks: float = 0.2
+    asks: float = 0.35
+    reads: int = 128
     clean: bool = False
     questions: list[tuple[int, Turn]] = field(init=False)
+    quiz: Quiz = field(init=False)
 
     def __post_init__(self):
+        self.quiz = Quiz("valid" if self.clean else "train")
         index = {row["id"]: i for i, row in enumerate(self.features.rows)}
         self.questions = [(index[t.question_audio], t) for t in self.turns
                           if t.question_audio in index]  # fmt: skip
@@ -305,7 +318,9 @@ class HearData:
         deaf[: 0 if self.clean else heard - asked] = 1.0
         places += [np.full((len(row[0]), 2), -1) for row in rows[len(places) :]]
         ear = _ear(clips, rng, self.clean, tokenizer)
-        return hear_batch(rows, places, ear, deaf, rng)
+        drawn = [self.quiz(rng) for _ in range(self.reads)]
+        read = [self._row([Text(question)], answer, rng) for question, answer in drawn]
+        return hear_batch(rows, places, ear, deaf, read, rng)
 
     def _row(self, parts, answer: str, rng):
         return conversation(self.omni.tokenizer, parts, answer, rng)

@@ -1,0 +1,43 @@
+"""Written questions of training: drawn evenly, never one of the test's."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from model.data.quiz import Quiz
+from model.data.tasks import pairs, tasks
+from workbench.evidence.items import key
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[tuple[str, str]]:
+    quiz, rng = Quiz(), np.random.default_rng(0)
+    return [quiz(rng) for _ in range(20_000)]
+
+
+def test_no_question_of_the_test_is_read_in_training(drawn):
+    test = {key(question) for task in tasks() for question, _ in pairs(task, "test")}
+    assert not test & {key(question) for question, _ in drawn}
+
+
+def test_held_out_combinations_are_in_no_other_wording_either(drawn):
+    facts = {fact.answer.lower() for task in tasks() if task.name == "plus"
+             for _, fact in pairs(task, "test")}  # fmt: skip
+    assert facts and not facts & {answer.rstrip(".").lower() for _, answer in drawn}
+
+
+def test_questions_are_many_and_yes_is_as_often_as_no(drawn):
+    assert len({question for question, _ in drawn}) > 9_000
+    verdicts = Counter(answer.split(",")[0] for _, answer in drawn if "," in answer)
+    assert 0.8 < verdicts["Yes"] / verdicts["No"] < 1.6  # greetings say yes too
+
+
+def test_valid_asks_about_combinations_that_training_never_reads(drawn):
+    quiz, rng = Quiz("valid"), np.random.default_rng(0)
+    assert not {quiz(rng)[0] for _ in range(500)} & {question for question, _ in drawn}
+
+
+def test_a_quiz_follows_from_its_generator():
+    one, two = (Quiz()(np.random.default_rng(3)) for _ in range(2))
+    assert one == two
