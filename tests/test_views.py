@@ -38,6 +38,17 @@ def test_the_alignment_has_every_word_and_frame(run):
     assert table.loc[list(rows), "id"].tolist() == run.words.tolist()
 
 
+@pytest.mark.parametrize("pace", ["aria:0", "fixed:1:8", "text-first"])
+def test_the_law_of_the_alignment_is_the_audits(lab, pace):
+    run = lab.say("Yes it is. Oh, no", pace=pace, speech_temperature=1.0)
+    law, sentence = run.view.align().data["law"], run.units.sentence
+    broken = {int(sentence[u]) for u in law["broken"]}
+    assert [audit.lawful for audit in run.audits] == [
+        i not in broken for i in range(len(run.audits))
+    ]
+    assert [item["n"] for item in law["items"]] == [sum(a.path) for a in run.audits]
+
+
 def test_routing_shows_both_stages_or_one(run):
     both, one = run.view.routing(), run.view.routing("talker")
     assert both.data["topk_ids"].shape[0] == len(run.thinker) + len(run.talker)

@@ -33,12 +33,13 @@ const PAD = 0.06; // seconds played before and after a token
 
 // --- pure ---------------------------------------------------------------------------------------
 
-// The path through the lattice: text taken and frames spoken after each unit.
+// The path through the lattice: text taken and frames spoken after each unit. The mark that ends a
+// text counts as text.
 export function pathOf(kind) {
   const text = new Int32Array(kind.length + 1);
   const speech = new Int32Array(kind.length + 1);
   for (let i = 0; i < kind.length; i++) {
-    text[i + 1] = text[i] + (kind[i] === TEXT);
+    text[i + 1] = text[i] + (kind[i] !== SPEECH);
     speech[i + 1] = speech[i] + (kind[i] === SPEECH);
   }
   return { text, speech };
@@ -81,14 +82,21 @@ export function histograms(lists, width, most = 40) {
 // One run in the view: its arrays and what follows from them.
 function side({ meta, data }, name) {
   const speechAt = [];
-  data.kind.forEach((k, u) => k === SPEECH && speechAt.push(u));
+  const path = pathOf(data.kind);
+  const takenAt = new Int32Array(meta.tokens.length); // how many were taken when a token was
+  data.kind.forEach((k, u) => {
+    if (k === SPEECH) speechAt.push(u);
+    else if (k === TEXT) takenAt[data.text[u]] = path.text[u + 1];
+  });
   return {
     name,
     meta,
     data,
     speechAt,
     n: meta.tokens.length,
-    path: pathOf(data.kind),
+    path,
+    takenAt,
+    total: path.text.at(-1), // tokens, and the ends of texts
     bound: Math.max(0, ...meta.items.map(boundOf)),
     lead: Float32Array.from(data.t0, (t, i) => t - data.at[i]),
     method: (i) => meta.methods[meta.methods.length > 1 ? i : 0],
@@ -789,7 +797,7 @@ export function render({ model, el }) {
   body.append(row);
   const latticeHost = h("div", {}, h("h4", {}, "The path that was taken"));
   row.append(latticeHost);
-  const most = [Math.max(...sides.map((o) => o.n)), Math.max(...sides.map((o) => o.meta.frames))];
+  const most = [Math.max(...sides.map((o) => o.total)), Math.max(...sides.map((o) => o.meta.frames))];
   const box = (w, tall) => [
     linear(0, Math.max(1, most[0]), 40, w - 12),
     linear(0, Math.max(1, most[1]), tall - 40, 6),
@@ -841,26 +849,26 @@ export function render({ model, el }) {
       if (mark >= 0) {
         ctx.strokeStyle = colors.text;
         ctx.lineWidth = 1;
-        line(ctx, x(mark + 1), y(0), x(mark + 1), y(most[1]));
+        line(ctx, x(a.takenAt[mark]), y(0), x(a.takenAt[mark]), y(most[1]));
       }
       ctx.fillStyle = colors.soft;
       ctx.textAlign = "right";
-      ctx.fillText(sides.length > 1 ? "admissible for A" : "admissible", x(n) - 6, y(0) - 12);
+      ctx.fillText(sides.length > 1 ? "admissible for A" : "admissible", x(a.total) - 6, y(0) - 12);
       if (meta.items.length === 1) {
         ctx.save();
-        ctx.translate(x(n * 0.3), y(meta.frames * 0.3));
-        ctx.rotate(Math.atan2(y(meta.frames) - y(0), x(n) - x(0)));
+        ctx.translate(x(a.total * 0.3), y(meta.frames * 0.3));
+        ctx.rotate(Math.atan2(y(meta.frames) - y(0), x(a.total) - x(0)));
         ctx.textAlign = "left";
         ctx.fillStyle = colors.ink;
         ctx.fillText(`${a.bound.toFixed(2)} frames per token`, 0, -9);
         ctx.restore();
       }
-      axisX(ctx, x, y(0), colors, { format: String, unit: "text tokens taken", count: 4 });
+      axisX(ctx, x, y(0), colors, { format: String, unit: "text tokens taken, with the end", count: 4 });
       ctx.fillStyle = colors.soft;
       ctx.fillText("frames spoken", x(0) + 4, y(most[1]) + (sides.length > 1 ? 22 : 6));
     },
     {
-      name: `Lattice: ${n} text tokens by ${meta.frames} frames; ${a.data.broken.length} units break the law`,
+      name: `Lattice: ${a.total} text tokens by ${meta.frames} frames; ${a.data.broken.length} units break the law`,
     },
   );
   const allowed = (taken) => {
@@ -873,18 +881,21 @@ export function render({ model, el }) {
       const taken = Math.floor(x.invert(px));
       if (taken < 0 || px < x(0) - 4 || px > x(most[0]) + 6 || py < y(most[1]) - 8) return null;
       return [
-        ...sides.map(({ name, path, meta, n }) => {
+        ...sides.map(({ name, path, meta, total }) => {
           const u = lastAtMost(path.text, taken);
           return [
-            `${name && `${name}: `}${path.text[u]} of ${n} tokens`,
+            `${name && `${name}: `}${path.text[u]} of ${total} tokens`,
             `${path.speech[u]} of ${meta.frames} frames out when the next was taken`,
           ];
         }),
-        ["allowed", `${allowed(Math.min(n, taken))} frames`],
+        ["allowed", `${allowed(Math.min(a.total, taken))} frames`],
       ];
     },
-    click: (px) =>
-      choose(clamp(Math.round(box(lattice.width, lattice.height)[0].invert(px)) - 1, 0, n - 1)),
+    click: (px) => {
+      const taken = box(lattice.width, lattice.height)[0].invert(px);
+      const off = [...a.takenAt].map((count) => Math.abs(count - taken));
+      choose(off.indexOf(Math.min(...off)));
+    },
   });
 
   row.append(

@@ -10,9 +10,10 @@ m * frame_s. *Wall time* is when a unit was emitted. A text token that was emitt
 were out stands at m * frame_s in audio time, so its distance to its own sound is how far text runs
 ahead.
 
-ARIA's law: for every prefix of an item (a sentence, where `units` tell sentences), speech / text <=
-M / N, the ratio of the whole item; it is checked in integers, `n_s * N <= n_t * M`. Times that come
-from attention or a recogniser are estimates: `method` says which, `confidence` how sure.
+ARIA's law: for every prefix of an item (a sentence, where `units` tell sentences), speech / text is
+at most what it is in the whole item. The mark that ends a text counts as text, as it does for the
+Talker; the law is checked in integers. Times that come from attention or a recogniser are
+estimates: `method` says which, `confidence` how sure.
 
 With `beside`, the view of a second run B of the same text or another, B's lanes lie underneath on
 the same time axis. Left out: using spans that were corrected by hand (the page exports them).
@@ -24,7 +25,7 @@ import numpy as np
 
 from widgets.view import Table, View, column, floats, shaped, shown, strings
 
-TEXT, SPEECH, CONTROL = range(3)  # kinds of units
+TEXT, SPEECH, END = range(3)  # kinds of units
 PCM_BYTES = 300_000  # a sound up to this is sent with 16 bits, a longer one as mu-law
 SOUND_BYTES = 1_500_000  # sound that a page carries at most
 MEL_COLUMNS, MEL_ROWS = 2400, 80  # a mel strip larger than this is averaged down
@@ -35,7 +36,7 @@ class AlignView(View):
     """Waveform, mel, emission lane, span lane, ratio curve, lattice and coverage on one time axis.
 
     units: table of U rows in emission order
-        kind u8      0 text, 1 speech frame, 2 control
+        kind u8      0 text, 1 speech frame, 2 the end of a text
         text_idx i32 of a text unit: which text token it is (0..N-1); of a speech frame: the token
                      that it speaks, -1 if none
         frame_idx i32 of a speech frame: which frame (0..M-1); -1 otherwise (default: counted)
@@ -86,10 +87,8 @@ class AlignView(View):
                 raise ValueError("mel needs the seconds between its frames: hop_s=0.01")
         kind = column(units, "kind", "uint8", of="units")
         count = len(kind)
-        if kind.size and kind.max() > CONTROL:
-            raise ValueError(
-                f"units['kind'] holds {kind.max()}, expected 0 text, 1 speech, 2 control"
-            )
+        if kind.size and kind.max() > END:
+            raise ValueError(f"units['kind'] holds {kind.max()}, expected 0 text, 1 speech, 2 end")
         text = column(units, "text_idx", "int32", count, "units")
         frame = _frames(units, kind)
         emitted = column(units, "t_emit", "float64", count, "units", default=np.nan)
@@ -112,7 +111,7 @@ class AlignView(View):
         rows[text[kind == TEXT]] = np.flatnonzero(kind == TEXT)
         at = before[rows] * frame_s  # where in the audio text had been emitted
         wall = emitted - np.nanmin(emitted) if np.isfinite(emitted).any() else emitted
-        taken = np.cumsum(kind == TEXT)
+        taken = np.cumsum(kind != SPEECH)
         out = np.cumsum(kind == SPEECH)
         sentence = column(units, "sentence", "int32", count, "units", default=0)
         items, n_text, n_speech = [], np.zeros(count, np.int32), np.zeros(count, np.int32)
@@ -120,7 +119,7 @@ class AlignView(View):
         for item in np.unique(sentence[sentence >= 0]).tolist():
             own = np.flatnonzero(sentence == item)
             n_text[own], n_speech[own] = (
-                np.cumsum(kind[own] == TEXT),
+                np.cumsum(kind[own] != SPEECH),
                 np.cumsum(kind[own] == SPEECH),
             )
             n_item, m_item = int(n_text[own[-1]]), int(n_speech[own[-1]])
@@ -266,7 +265,11 @@ class AlignView(View):
         lattice.text(
             0.97, 0.08, "admissible", transform=lattice.transAxes, ha="right", color=colors["soft"]
         )
-        lattice.set(xlabel="text tokens taken", ylabel="frames spoken", title="Path of the answer")
+        lattice.set(
+            xlabel="text tokens taken, with the end",
+            ylabel="frames spoken",
+            title="Path of the answer",
+        )
         ahead = figure.add_subplot(below[1])
         leads = [one.lead[np.isfinite(one.lead)] for one in sides]
         every, frame_s = np.concatenate(leads), self.meta["frame_s"]

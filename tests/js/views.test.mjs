@@ -118,9 +118,9 @@ test("sound comes back from bytes", () => {
   assert.ok(Math.abs(mu[0] + 1) < 1e-6 && Math.abs(mu[1] - 1) < 1e-6 && Math.abs(mu[2]) < 0.001);
 });
 
-test("the path counts text and speech", () => {
+test("the path counts text, its end too, and speech", () => {
   const { text, speech } = pathOf(Uint8Array.from([0, 0, 1, 2, 1]));
-  assert.deepEqual([...text], [0, 1, 2, 2, 2, 2]);
+  assert.deepEqual([...text], [0, 1, 2, 2, 3, 3]);
   assert.deepEqual([...speech], [0, 0, 0, 1, 1, 2]);
 });
 
