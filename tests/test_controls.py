@@ -141,7 +141,7 @@ def test_it_is_read_without_a_kernel_and_escaped(lab, run, monkeypatch):
     assert "temperature: 0.5" in bundle["text/html"] and "<b>Hi" not in bundle["text/html"]
     monkeypatch.setattr(view, "_render", "static")
     assert set(heat._repr_mimebundle_()) == {"text/html", "text/plain"}
-    assert 'role="status"' in heat.badge.value and heat.slider.description == "temperature"
+    assert heat.badge.label == heat.slider.description == "temperature" and not heat.badge.stale
 
 
 def test_what_is_wrong_is_told(lab, run):

@@ -27,6 +27,7 @@ from typing import Any
 
 from model.omni import Omni
 from widgets import view
+from widgets.badge import badge_class
 from workbench import edits
 from workbench.compare import diff
 from workbench.edits import Edit, edited
@@ -127,7 +128,8 @@ class Control:
         slider.style.description_width = "initial"
         slider.layout.width = "min(100%, 520px)"
         slider.tooltip = label
-        self.slider, self.badge, self.result = slider, widgets.HTML(), widgets.Output()
+        self.slider, self.result = slider, widgets.Output()
+        self.badge = badge_class()(label=label)
         self.button = widgets.Button(
             description="Stop", disabled=True, tooltip=f"stop the turn that runs for: {label}"
         )
@@ -231,13 +233,8 @@ class Control:
         self._idle.set()
 
     def _tell(self, what: str, value: Any = None) -> None:
-        told = escape(what if value is None else f"{what} {self._name(value)}")
-        bold = "600" if self.stale else "400"
-        self.badge.value = (
-            f'<span role="status" aria-live="polite" style="border:1px solid currentColor;'
-            f"border-radius:9px;padding:1px 9px;font-weight:{bold};"
-            f'color:var(--jp-ui-font-color1, currentColor)">{told}</span>'
-        )
+        self.badge.stale = self.stale
+        self.badge.value = what if value is None else f"{what} {self._name(value)}"
 
     def _name(self, value: Any) -> str:
         if value == self.first:
