@@ -189,10 +189,7 @@ class Recording:
 @cache
 def recordings() -> tuple[Recording, ...]:
     """Every recording there is, of all splits, installed or not."""
-    path = ROOT / "sounds.tsv"
-    if not path.exists():
-        raise ValueError(f"{path} is missing; it is part of the repository, as are its recordings")
-    with path.open(encoding="utf-8", newline="") as file:
+    with _shipped("sounds.tsv").open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return tuple(Recording(**{**row, "seconds": float(row["seconds"])}) for row in rows)
 
@@ -200,10 +197,7 @@ def recordings() -> tuple[Recording, ...]:
 @cache
 def words(split: str) -> tuple[str, ...]:
     """Short words to be read in pictures."""
-    path = ROOT / "words.txt"
-    if not path.exists():
-        raise ValueError(f"{path} is missing; it is part of the repository")
-    every = path.read_text(encoding="utf-8").split()
+    every = _shipped("words.txt").read_text(encoding="utf-8").split()
     return tuple(word for word in every if split_of("word", word) == _known(split))
 
 
@@ -235,6 +229,13 @@ def plural(name: str) -> str:
     if name.endswith("y") and name[-2] not in "aeiou":
         return name[:-1] + "ies"
     return name + ("es" if name.endswith(("s", "x", "ch", "sh")) else "s")
+
+
+def _shipped(name: str) -> Path:
+    path = ROOT / name
+    if not path.exists():
+        raise ValueError(f"{path} is missing; it is part of the repository")
+    return path
 
 
 def _known(split: str) -> str:

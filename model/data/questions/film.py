@@ -1,0 +1,136 @@
+"""Questions about a film: what comes, goes and moves; what is seen while something is heard."""
+
+from collections.abc import Iterator
+from random import Random
+
+import numpy as np
+
+from model.data.captions import listed, looks, way
+from model.data.catalog import SOUNDS
+from model.data.check import Names, Near
+from model.data.questions.fact import Asked, Fact, phrasings_of
+from model.data.questions.heard import single_sounds
+from model.data.questions.seen import single_things
+from model.data.questions.spoken import single_lines
+from model.data.scenes import Line, Scene, Sound, Thing
+from model.data.tasks import a
+
+
+def _appears(scene: Scene) -> Iterator[Fact]:
+    for t in single_things(scene):
+        if t.start > 0:
+            told = f"the {t.name} appears at {t.start:.1f} seconds."
+            yield Fact({"thing": t.name}, told, Near((t.start,)))
+
+
+def _goes(scene: Scene) -> Iterator[Fact]:
+    for t in single_things(scene):
+        if t.end < scene.seconds:
+            told = f"the {t.name} goes away at {t.end:.1f} seconds."
+            yield Fact({"thing": t.name}, told, Near((t.end,)))
+
+
+def _visible(scene: Scene) -> Iterator[Fact]:
+    for t in single_things(scene) if scene.seconds else ():
+        told = f"for {t.end - t.start:.1f} seconds."
+        yield Fact({"thing": t.name}, told, Near((t.end - t.start,)))
+
+
+def _first_seen(scene: Scene) -> Iterator[Fact]:
+    order = sorted(scene.things, key=lambda t: t.start) if scene.seconds else []
+    if len(order) > 1 and order[1].start - order[0].start >= 1:
+        yield Fact({}, f"the {order[0].name}.", Names("object", (order[0].name,)))
+
+
+def _moves(scene: Scene) -> Iterator[Fact]:
+    for t in single_things(scene):
+        if len(t.path) > 1:
+            told = f"the {t.name} moves {way(t)}."
+            yield Fact({"thing": t.name}, told, Names("way", (way(t),)))
+
+
+def _seen_at(scene: Scene) -> Iterator[Fact]:
+    rng = Random(f"{scene.seed}|at")
+    time = rng.randint(0, int(scene.seconds)) + 0.0 if scene.seconds else 0.0
+    visible = scene.visible(time)
+    if scene.seconds and visible and len(visible) == len({t.name for t in visible}):
+        names = tuple(t.name for t in visible)
+        slots = {"time": f"{time:.1f}"}
+        yield Fact(slots, listed([a(looks(t)) for t in visible]) + ".", Names("object", names))
+
+
+def _seen_while(scene: Scene, event: Sound | Line) -> tuple[Thing, ...]:
+    """What is visible all through an event, if that does not change meanwhile."""
+    before = scene.visible(max(0.0, event.start - 0.3))
+    moments = np.arange(event.start, event.end + 0.3, 0.25).tolist()
+    same = all(scene.visible(time) == before for time in moments)
+    return before if same else ()
+
+
+def _seen_with_sound(scene: Scene) -> Iterator[Fact]:
+    for s in single_sounds(scene):
+        if things := _seen_while(scene, s):
+            names = tuple(t.name for t in things)
+            told = listed([a(looks(t)) for t in things]) + "."
+            check = Names("object", names, (s.name,))
+            yield Fact({"does": SOUNDS[s.name].does}, told, check)
+
+
+def _seen_with_line(scene: Scene) -> Iterator[Fact]:
+    for x in single_lines(scene):
+        if things := _seen_while(scene, x):
+            told = listed([a(looks(t)) for t in things]) + "."
+            check = Names("object", tuple(t.name for t in things))
+            yield Fact({"who": f"the {x.speaker}"}, told, check)
+
+
+def _heard_with(scene: Scene) -> Iterator[Fact]:
+    """What is heard while something is there, if no sound is half inside."""
+    for t in single_things(scene) if scene.seconds else ():
+        inside = [s for s in scene.sounds if t.start <= s.start and s.end <= t.end]
+        outside = [s for s in scene.sounds if s.end <= t.start or t.end <= s.start]
+        names = tuple(dict.fromkeys(s.name for s in inside))
+        clear = len(inside) + len(outside) == len(scene.sounds)
+        clear = clear and all(x.end <= t.start or t.end <= x.start for x in scene.lines)
+        if names and clear and t.end - t.start < scene.seconds - 1e-6:
+            told = listed([SOUNDS[n].heard for n in names]) + "."
+            yield Fact({"thing": t.name}, told, Names("sound", names, (t.name,)))
+
+
+ASKED: dict[str, Asked] = {
+    "appears": ("seen", _appears),
+    "goes": ("seen", _goes),
+    "visible": ("seen", _visible),
+    "first seen": ("seen", _first_seen),
+    "moves": ("seen", _moves),
+    "seen at": ("seen", _seen_at),
+    "seen with sound": ("both", _seen_with_sound),
+    "seen with line": ("both", _seen_with_line),
+    "heard with": ("both", _heard_with),
+}
+
+PHRASINGS = phrasings_of(
+    """
+appears: When does the {thing} appear? | At what time does the {thing} appear? | When do you \
+first see the {thing}? | At which second does the {thing} come? | When does the {thing} show up?
+goes: When does the {thing} go away? | At what time does the {thing} disappear? | When do you \
+last see the {thing}? | Until when is the {thing} there? | At which second is the {thing} gone?
+visible: How long is the {thing} there? | How long do you see the {thing}? | For how many seconds \
+is the {thing} shown? | How long can one see the {thing}? | How many seconds is the {thing} \
+there?
+first seen: What appears first? | Which thing do you see first? | What came first? | Name the \
+first thing to be seen. | Which thing is the first to appear?
+moves: Which way does the {thing} move? | Where does the {thing} go? | In which direction does \
+the {thing} move? | How does the {thing} move? | Which direction does the {thing} take?
+seen at: What do you see at {time} seconds? | What is there at {time} seconds? | What is shown at \
+second {time}? | At {time} seconds, what do you see? | Which things are there at {time} seconds?
+seen with sound: What do you see when {does}? | What is on the screen when {does}? | Which things \
+are shown when {does}? | When {does}, what can be seen? | What is there to see while {does}?
+seen with line: What do you see when {who} speaks? | What is on the screen while {who} speaks? | \
+Which things are shown when {who} speaks? | While {who} talks, what can be seen? | What is there \
+to see when {who} speaks?
+heard with: What do you hear while the {thing} is there? | Which sound is there while you see the \
+{thing}? | What can be heard when the {thing} is shown? | While the {thing} is on the screen, \
+what do you hear? | What sounds as long as the {thing} is there?
+"""
+)

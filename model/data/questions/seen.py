@@ -1,0 +1,205 @@
+"""Questions about what is seen: objects, colours, counts, places, printed words.
+
+Things too near to a border between two places are not asked for; colours only of what is dyed.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+
+from model.data.captions import listed, looks, place, where
+from model.data.catalog import OBJECTS, plural
+from model.data.check import Names, Word
+from model.data.questions.fact import Asked, Fact, phrasings_of
+from model.data.scenes import Scene, Thing
+from model.data.tasks import a
+from model.data.texts import number
+
+APART = 0.2  # of the picture: how far "left of" must be
+DOUBT = 0.045  # around a border between two places: not asked
+
+
+def single_things(scene: Scene) -> list[Thing]:
+    """Things whose name is there once."""
+    count = Counter(t.name for t in scene.things)
+    return [t for t in scene.things if count[t.name] == 1]
+
+
+def _still(scene: Scene) -> list[Thing]:
+    return [t for t in single_things(scene) if len(t.path) == 1]
+
+
+def _what(scene: Scene) -> Iterator[Fact]:
+    if len(scene.things) == 1 and not scene.prints:
+        thing = scene.things[0]
+        yield Fact({}, f"{a(looks(thing))}.", Names("object", (thing.name,)))
+
+
+def _things(scene: Scene) -> Iterator[Fact]:
+    if len(scene.things) > 1 and len(single_things(scene)) == len(scene.things):
+        names = tuple(t.name for t in scene.things)
+        yield Fact({}, listed([a(looks(t)) for t in scene.things]) + ".", Names("object", names))
+
+
+def _color(scene: Scene) -> Iterator[Fact]:
+    for t in single_things(scene):
+        if t.color:
+            yield Fact({"thing": t.name}, f"the {t.name} is {t.color}.", Names("color", (t.color,)))
+
+
+def _which(scene: Scene) -> Iterator[Fact]:
+    """Only where everything is dyed, and no two things share the colour."""
+    if len(scene.things) > 1 and all(t.color for t in scene.things):
+        count = Counter(t.color for t in scene.things)
+        for t in single_things(scene):
+            if count[t.color] == 1:
+                yield Fact(
+                    {"color": t.color}, f"the {t.name} is {t.color}.", Names("object", (t.name,))
+                )
+
+
+def _count(scene: Scene) -> Iterator[Fact]:
+    """Where something is there several times: else one would be right without looking."""
+    count = Counter(t.name for t in scene.things)
+    if scene.seconds or max(count.values(), default=0) < 2:
+        return
+    for name, n in count.items():
+        verb = "is" if n == 1 else "are"
+        told = f"there {verb} {number(n)} {name if n == 1 else plural(name)}."
+        yield Fact({"things": plural(name)}, told, Names("number", (number(n),)))
+
+
+def _exists(scene: Scene) -> Iterator[Fact]:
+    if not scene.things:
+        return
+    here = {t.name for t in scene.things}
+    rng = Random(f"{scene.seed}|exists")
+    for name in (rng.choice(sorted(here)), rng.choice(sorted(set(OBJECTS) - here))):
+        yes = name in here
+        told = f"yes, there is {a(name)}." if yes else f"no, there is no {name}."
+        yield Fact({"thing": a(name)}, told, Names("verdict", ("yes" if yes else "no",)))
+
+
+def _where(scene: Scene) -> Iterator[Fact]:
+    for t in _still(scene):
+        if _clear(*t.path[0]):
+            told = f"the {t.name} is {where(*t.path[0])}."
+            yield Fact({"thing": t.name}, told, Names("place", place(*t.path[0])))
+
+
+def _clear(x: float, y: float) -> bool:
+    return all(abs(v - border) > DOUBT for v in (x, y) for border in (0.37, 0.63))
+
+
+SIDES = {"to the left of": (0, -1), "to the right of": (0, 1), "above": (1, -1), "below": (1, 1)}
+
+
+def _beside(scene: Scene) -> Iterator[Fact]:
+    """What is left of X, where just one thing is, and clearly."""
+    still = _still(scene)
+    if scene.seconds or len(still) != len(scene.things):
+        return
+    for side, (axis, sign) in SIDES.items():
+        for t in still:
+            steps = {
+                o.name: sign * (o.path[0][axis] - t.path[0][axis]) for o in still if o is not t
+            }
+            near = [name for name, step in steps.items() if step >= APART]
+            if len(near) == 1 and all(step >= APART or step < 0.1 for step in steps.values()):
+                told = f"the {near[0]} is {side} the {t.name}."
+                check = Names("object", (near[0],), (t.name,))
+                yield Fact({"side": side, "thing": t.name}, told, check)
+
+
+def _is_beside(scene: Scene) -> Iterator[Fact]:
+    still = _still(scene)
+    if scene.seconds or len(still) < 2:
+        return
+    rng = Random(f"{scene.seed}|beside")
+    one, other = rng.sample(still, 2)
+    for side, (axis, sign) in SIDES.items():
+        step = sign * (one.path[0][axis] - other.path[0][axis])
+        if abs(step) >= APART:
+            yes = step > 0
+            told = f"{'yes' if yes else 'no'}, the {one.name} is {'' if yes else 'not '}"
+            told += f"{side} the {other.name}."
+            slots = {"one": one.name, "side": side, "other": other.name}
+            yield Fact(slots, told, Names("verdict", ("yes" if yes else "no",)))
+
+
+def _between(scene: Scene) -> Iterator[Fact]:
+    still = _still(scene)
+    if scene.seconds or len(still) != 3 or len(scene.things) != 3:
+        return
+    for axis in (0, 1):
+        first, middle, last = sorted(still, key=lambda t: t.path[0][axis])
+        steps = [b.path[0][axis] - c.path[0][axis] for b, c in ((middle, first), (last, middle))]
+        across = [t.path[0][1 - axis] for t in still]
+        if min(steps) >= APART and max(across) - min(across) < 0.1:
+            one, other = first.name, last.name
+            told = f"the {middle.name} is between the {one} and the {other}."
+            check = Names("object", (middle.name,), (one, other))
+            yield Fact({"one": one, "other": other}, told, check)
+
+
+def _bigger(scene: Scene) -> Iterator[Fact]:
+    still = _still(scene)
+    if scene.seconds or len(still) != 2 or len(scene.things) != 2:
+        return
+    small, big = sorted(still, key=lambda t: t.size)
+    if big.size / small.size >= 1.3:
+        slots = {"one": still[0].name, "other": still[1].name}
+        yield Fact(slots, f"the {big.name} is bigger.", Names("object", (big.name,)))
+
+
+def _read(scene: Scene) -> Iterator[Fact]:
+    if len(scene.prints) == 1:
+        text = scene.prints[0].text
+        yield Fact({}, f'it says "{text}".', Word(text))
+
+
+ASKED: dict[str, Asked] = {
+    "what": ("seen", _what),
+    "things": ("seen", _things),
+    "color": ("seen", _color),
+    "which": ("seen", _which),
+    "count": ("seen", _count),
+    "exists": ("seen", _exists),
+    "where": ("seen", _where),
+    "beside": ("seen", _beside),
+    "is beside": ("seen", _is_beside),
+    "between": ("seen", _between),
+    "bigger": ("seen", _bigger),
+    "read": ("seen", _read),
+}
+
+PHRASINGS = phrasings_of(
+    """
+what: What is this? | What is in the picture? | What do you see? | What can you see here? | Name \
+what you see. | What does the picture show? | Which thing is shown?
+things: What are the things in the picture? | Which things do you see? | Name everything you see. \
+| What can be seen here? | List the things that are shown. | Tell me all that is shown.
+color: What color is the {thing}? | Which color does the {thing} have? | Tell me the color of the \
+{thing}. | What is the color of the {thing}? | The {thing} is of what color?
+which: What is {color}? | Which thing is {color}? | Name the thing that is {color}. | What \
+{color} thing do you see? | Find the {color} one. What is it?
+count: How many {things} are there? | How many {things} do you see? | Count the {things}. | What \
+is the number of {things}? | Tell me how many {things} are shown. | How many {things} can you \
+find?
+exists: Is there {thing}? | Do you see {thing}? | Can you see {thing}? | Is {thing} shown? | Does \
+the picture show {thing}?
+where: Where is the {thing}? | In which part is the {thing}? | Where do you see the {thing}? | \
+Tell me where the {thing} is. | What is the place of the {thing}? | Where can I find the {thing}?
+beside: What is {side} the {thing}? | Which thing is {side} the {thing}? | Name what is {side} \
+the {thing}. | What do you see {side} the {thing}? | What can be found {side} the {thing}?
+is beside: Is the {one} {side} the {other}? | Do you see the {one} {side} the {other}? | Is it \
+true that the {one} is {side} the {other}? | Can one find the {one} {side} the {other}?
+between: What is between the {one} and the {other}? | Which thing is between the {one} and the \
+{other}? | Name what is between the {one} and the {other}. | What stands between the {one} and \
+the {other}?
+bigger: Which is bigger, the {one} or the {other}? | What is bigger, the {one} or the {other}? | \
+Is the {one} or the {other} bigger? | Of the {one} and the {other}, which one is bigger?
+read: What does it say? | What is written here? | Read the word. | Which word do you see? | What \
+does the text say? | Can you read this? | Which word is printed?
+"""
+)
