@@ -37,11 +37,12 @@ def views():
     words = list(turn["tokens"]["str"])
     words[3:6] = ["<img src=x onerror=hacked=1>", "</script><script>hacked=1</script>", "a\u202eb"]
     turn["tokens"]["str"] = words
+    routed = DATA["routing"](T=300)
     return {
         "align": AlignView(**turn, link="run"),
         "latency": LatencyView(**DATA["latency"](repeats=6), cold=1, link="run"),
-        "routing": RoutingView(**DATA["routing"](T=300), link="run"),
-        "attention": AttentionView(**DATA["attention"](), link="run"),
+        "routing": RoutingView(**routed, sounds=DATA["sounds"](routed), link="run"),
+        "attention": AttentionView(**DATA["attention"](), **DATA["film"](), link="run"),
         "attribution": AttributionView(
             **DATA["attribution"]() | {"labels": words[:14], "answer": words[2:8]}, link="run"
         ),
@@ -181,6 +182,24 @@ def test_sound_plays_and_the_playhead_moves(show, views):
     until(tab, f"{at} !== {first!r}")
     tab.get_by_role("button", name="Stop").click()
     until(tab, "document.querySelector('.ow-head').style.visibility === 'hidden'")
+
+
+def test_a_token_of_sound_is_heard_where_it_lies_in_the_waveform(show, views):
+    tab = show(views["routing"].html())
+    ready(tab)
+    heard = tab.get_by_role("img", name="Waveform of audio")
+    before = heard.evaluate("(c) => c.toDataURL()")
+    heard.click(position={"x": 400, "y": 20})
+    assert tab.locator(".ow-live").inner_text().endswith("audio")
+    until(tab, "!document.querySelector('.ow-live').textContent.includes('speech')")
+    assert heard.evaluate("(c) => c.toDataURL()") != before, "the token is marked"
+    spoken = tab.get_by_role("img", name="Waveform of speech")
+    spoken.focus()
+    tab.keyboard.press("ArrowRight")
+    assert tab.locator(".ow-live").inner_text().startswith("token 184: f184, speech")
+    still = spoken.evaluate("(c) => c.toDataURL()")
+    tab.keyboard.press("Enter")
+    until(tab, f"[...document.querySelectorAll('canvas')].at(-2).toDataURL() !== {still!r}")
 
 
 def test_shares_of_a_word_and_the_sound_of_a_piece(show, views):

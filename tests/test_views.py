@@ -8,7 +8,7 @@ import torch
 
 import workbench as wb
 from model.omni import Omni, OmniConfig
-from model.senses.message import Audio
+from model.senses.message import Audio, Image, Video
 from widgets.view import View
 from workbench.lab import Lab
 
@@ -53,6 +53,18 @@ def test_routing_shows_both_stages_or_one(run):
     both, one = run.view.routing(), run.view.routing("talker")
     assert both.data["topk_ids"].shape[0] == len(run.thinker) + len(run.talker)
     assert np.array_equal(one.data["topk_ids"], run.routing.talker.experts)
+
+
+def test_what_was_heard_spoken_and_seen_goes_to_the_views(lab, run):
+    assert [lane["name"] for lane in run.view.routing().meta["sounds"]] == ["audio", "speech"]
+    assert [lane["name"] for lane in run.view.routing("thinker").meta["sounds"]] == ["audio"]
+    still = np.zeros((64, 64, 3), np.uint8)
+    times = np.arange(4, dtype=np.float32) / 2
+    film = Video(np.zeros((4, 64, 64, 3), np.uint8), times)
+    how = {"image": Image(still), "video": film, "speak": False, "most": 1, "record": ["attn"]}
+    view = lab.run("What?", **how).view.attention()
+    assert view.arrays["film_at"].tolist()[:4] == [0, 0.5, 1, 1.5]  # a video comes first
+    assert np.isnan(view.arrays["film_at"][4]) and view.meta["axis"] == "heard"
 
 
 def test_attention_keeps_its_mass_and_its_timestamps(run):

@@ -9,7 +9,8 @@ import pytest
 from widgets.attention import GROUPS, AttentionView, _spread
 from widgets.view import palette
 
-attention = runpy.run_path(str(Path(__file__).with_name("view_data.py")))["attention"]
+made = runpy.run_path(str(Path(__file__).with_name("view_data.py")))
+attention, film = made["attention"], made["film"]
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,24 @@ def test_shares_add_up_and_the_map_holds_what_was_heard(view):
     np.testing.assert_allclose(view.shares.sum(-1), 1, atol=1e-4)
     heard = view.shares[..., GROUPS.index("heard or seen")]
     np.testing.assert_allclose(view.mass.sum(-1), heard, atol=1e-4)
+
+
+def test_what_was_seen_lies_at_its_second():
+    view = AttentionView(**attention(), **film())
+    assert view.arrays["film"].shape == (12, 48, 80, 3) and view.arrays["film"].dtype == np.uint8
+    assert view.arrays["film_at"][:3].tolist() == [0, 2, 4] and np.isnan(view.arrays["film_at"][-1])
+    assert "A picture on the left has no second" in " ".join(view.meta["notes"])
+    assert view.png("dark") != AttentionView(**attention()).png("dark")
+    many = film(frames=200)
+    view = AttentionView(**attention(), **many)
+    assert len(view.arrays["film"]) == 32 and "32 of 201 frames" in " ".join(view.meta["notes"])
+    assert len(view.data["frames"]) == 201 and view.meta["seconds"] == pytest.approx(398)
+    wide = [np.zeros((20, 90, 3), np.uint8), np.zeros((90, 20, 3), np.uint8)]
+    assert AttentionView(**attention(), frames=wide).arrays["film"].shape == (2, 48, 144, 3)
+    with pytest.raises(ValueError, match=r"frames\[0\] has shape"):
+        AttentionView(**attention(), frames=[np.zeros((9, 9), np.uint8)])
+    with pytest.raises(ValueError, match="frame_time has shape"):
+        AttentionView(**attention(), frames=wide, frame_time=np.zeros(3))
 
 
 def test_the_mass_of_a_bin_is_the_mass_of_its_tokens():

@@ -82,6 +82,18 @@ def test_exports_hold_every_span(view):
     assert first["dur"] * 1e3 == pytest.approx(int(rows[0]["t1_ns"]) - int(rows[0]["t0_ns"]))
 
 
+def test_exports_of_two_runs_say_whose_a_span_is():
+    a, b = LatencyView(**latency(repeats=2, frames=3)), LatencyView(**latency(repeats=3, frames=3))
+    both = LatencyView(**latency(repeats=2, frames=3), beside=b)
+    rows = list(csv.DictReader(both.csv().splitlines()))
+    for name, one in (("A", a), ("B", b)):
+        own = [{k: v for k, v in row.items() if k != "run"} for row in rows if row["run"] == name]
+        assert own == list(csv.DictReader(one.csv().splitlines()))
+    named = [e for e in both.chrome_trace()["traceEvents"] if e["name"] == "process_name"]
+    assert [e["args"]["name"][0] for e in named] == ["A"] * 2 + ["B"] * 3
+    assert len({e["pid"] for e in named}) == 5
+
+
 def test_one_request_without_frames_or_marks_is_enough():
     view = LatencyView(spans=spans(("thinker", "a", 5, 5 + 10**7)))
     assert view.subtitle.endswith("1 request.")

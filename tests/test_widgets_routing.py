@@ -8,7 +8,8 @@ import pytest
 
 from widgets.routing import RoutingView, facet_table
 
-routing = runpy.run_path(str(Path(__file__).with_name("view_data.py")))["routing"]
+made = runpy.run_path(str(Path(__file__).with_name("view_data.py")))
+routing, sounds = made["routing"], made["sounds"]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,23 @@ def test_without_logits_the_margin_is_between_weights():
     w = view.data["topk_w"]
     np.testing.assert_allclose(view.data["margin"], w.max(-1) - w.min(-1), atol=1e-6)
     assert any("No logits" in note for note in view.meta["notes"])
+
+
+def test_tokens_of_sound_lie_in_the_sound():
+    data = routing(T=100)
+    view = RoutingView(**data, sounds=sounds(data))
+    assert [lane["name"] for lane in view.meta["sounds"]] == ["audio", "speech"]
+    heard = view.meta["sounds"][0]
+    assert heard["known"] == pytest.approx(30 * 0.16) and heard["sound"]["code"] == "pcm16"
+    assert view.arrays["sound_audio"].dtype == np.int16 and len(view.arrays["peaks_audio"]) > 400
+    assert view.png("dark") != RoutingView(**data).png("dark")
+    thinker = {k: v for k, v in sounds(data).items() if k == "audio"}
+    assert len(RoutingView(**data, sounds=thinker).meta["sounds"]) == 1
+    long = {"audio": (np.zeros(600 * 16_000, np.float32), 16_000)}
+    view = RoutingView(**data, sounds=long)
+    assert view.meta["sounds"][0]["sound"] is None and "left out" in " ".join(view.meta["notes"])
+    with pytest.raises(ValueError, match="sounds has 'noise', expected text or"):
+        RoutingView(**data, sounds={"noise": (np.zeros(9, np.float32), 9)})
 
 
 def test_pairs_equal_a_plain_count(view):

@@ -228,6 +228,28 @@ def routing(T: int = 1000, L: int = 10, E: int = 16, K: int = 2, logits: bool = 
     )  # fmt: skip
 
 
+def sounds(turn: dict) -> dict:
+    """What the tokens of `routing` have heard and spoken."""
+    out = {}
+    for name, kind, step in (("audio", 1, 2), ("speech", 6, 1)):
+        count = step * int((turn["modality"] == kind).sum())
+        out[name] = (_voice((np.arange(count) % 9 - 1).tolist()), RATE)
+    return out
+
+
+def film(frames: int = 11) -> dict:
+    """A film to the 20 s of `attention`, a ball that crosses it, and one still picture."""
+    y, x = np.mgrid[:60, :100]
+    pictures = [
+        np.stack([2 * x, 3 * y, np.where((x - 10 * i) ** 2 + (y - 30) ** 2 < 200, 255, 60)], -1)
+        for i in range(frames)
+    ]
+    return {
+        "frames": [picture.astype(np.uint8) for picture in [*pictures, pictures[0]]],
+        "frame_time": np.r_[np.arange(frames) * 2.0, np.nan],
+    }
+
+
 def attention(Q: int = 48, heard: int = 130, L: int = 8, H: int = 4, Lsel=(3, 7)) -> dict:
     """Arguments of AttentionView: a question about 20 s of sound with a timestamp every 2 s."""
     rng = np.random.default_rng(5)

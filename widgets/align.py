@@ -373,15 +373,15 @@ def mulaw(audio: np.ndarray) -> np.ndarray:
     return np.round((y + 1) * 127.5).astype(np.uint8)
 
 
-def sound_of(audio: np.ndarray, sr: int):
+def sound_of(audio: np.ndarray, sr: int, most: int = SOUND_BYTES):
     """The best form of the sound that fits into a page, or none and a note."""
     if not len(audio):
         return None, {}, ""
-    if 2 * len(audio) <= PCM_BYTES:
+    if 2 * len(audio) <= min(PCM_BYTES, most):
         pcm = np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
         return {"rate": sr, "code": "pcm16"}, {"sound": pcm}, ""
     for by in (1, 2, 3):
-        if len(audio) // by <= SOUND_BYTES:
+        if len(audio) // by <= most:
             cut = len(audio) // by * by
             low = audio[:cut].reshape(-1, by).mean(1)
             note = f"sound: 8-bit mu-law at {sr // by} Hz"

@@ -1,5 +1,6 @@
 // Attention in seconds (data: attention.py): which heads look at timestamps or at the right moment,
-// and for one head the mass of every query over time, pins of timestamps above, shares beside it.
+// and for one head the mass of every query over time; above it what was seen and heard and the pins
+// of timestamps, beside it shares.
 // A linear layer has no map; it shows what its tokens keep and write. A second run B has its map of
 // the same head underneath, on the same axis of seconds.
 import {
@@ -32,7 +33,37 @@ export function rankHeads(values, descending) {
     .sort((a, b) => (descending ? values[b] - values[a] : values[a] - values[b]) || a - b);
 }
 
+// Which of these moments is nearest, -1 if there is none (NaN: no moment).
+export function nearest(moments, t) {
+  let best = -1;
+  for (let i = 0; i < moments.length; i++)
+    if (
+      Number.isFinite(moments[i]) &&
+      (best < 0 || Math.abs(moments[i] - t) < Math.abs(moments[best] - t))
+    )
+      best = i;
+  return best;
+}
+
 // --- the view -----------------------------------------------------------------------------------
+
+// Pictures to draw out of their bytes, u8[N, h, w, 3].
+function thumbsOf(film) {
+  const [count, high, wide] = film.shape;
+  return Array.from({ length: count }, (_, k) => {
+    const node = document.createElement("canvas");
+    node.width = wide;
+    node.height = high;
+    const ctx = node.getContext("2d");
+    const image = ctx.createImageData(wide, high);
+    for (let i = 0; i < high * wide; i++) {
+      image.data.set(film.subarray(3 * (k * high * wide + i), 3 * (k * high * wide + i) + 3), 4 * i);
+      image.data[4 * i + 3] = 255;
+    }
+    ctx.putImageData(image, 0, 0);
+    return node;
+  });
+}
 
 export function render({ model, el }) {
   const view = stage({ model, el });
@@ -66,7 +97,7 @@ export function render({ model, el }) {
     const M = data.ts_value.length;
     const base = (width) => index() * rows * width;
     const rowOf = new Map([...data.position].map((p, r) => [p, r]));
-    const one = { name, meta, data, G, M, SINK: G - 1, hover: -1, span: null, dragging: -1 };
+    const one = { name, meta, data, G, M, SINK: G - 1, hover: -1, over: -1, span: null, dragging: -1 };
     one.share = (r, c) => share(data.shares[base(G) + r * G + c]);
     one.scale = (r) => (noSinks ? 1 / Math.max(1e-6, 1 - one.share(r, one.SINK)) : 1);
     one.cell = (r, c) => share(data.mass[base(bins) + r * bins + c]) * one.scale(r);
@@ -298,19 +329,22 @@ export function render({ model, el }) {
     const mapHost = h("div");
     if (name) body.append(h("div", { class: "ow-run" }, h("b", {}, name), meta.told ?? ""));
     body.append(mapHost);
+    const FILM = data.film ? 46 : 0;
     const WAVE = data.peaks ? 34 : 0;
     const PINS = M ? 34 : 6;
+    const TOP = FILM + WAVE + PINS;
+    const thumbs = data.film ? thumbsOf(data.film) : [];
     const rowTall = clamp(Math.floor(380 / rows), 1, 15);
     const frame = (w) => ({
       x: linear(0, seconds, LEFT, w - SIDE(w) - 18),
-      y0: WAVE + PINS,
+      y0: TOP,
       side: w - SIDE(w),
-      y1: WAVE + PINS + rows * rowTall,
+      y1: TOP + rows * rowTall,
     });
     let cached = { key: "", picture: null, most: 1 };
     const map = panel(
       mapHost,
-      () => (isLinear() ? linearHeight() : WAVE + PINS + rows * rowTall + 92),
+      () => (isLinear() ? linearHeight() : TOP + rows * rowTall + 92),
       (ctx, w, tall, colors) => {
         if (isLinear()) {
           drawLinear(ctx, w, tall, colors);
@@ -349,12 +383,13 @@ export function render({ model, el }) {
               most = Math.max(most, data.peaks[2 * k + 1], -data.peaks[2 * k]);
             ctx.fillRect(
               px,
-              WAVE / 2 - (most / 127) * (WAVE / 2 - 2),
+              FILM + WAVE / 2 - (most / 127) * (WAVE / 2 - 2),
               1,
               Math.max(1, (most / 127) * (WAVE - 4)),
             );
           }
         }
+        drawFilm(ctx, x, colors);
         // pins: how high is how much of the picked queries' attention lies on that timestamp
         const [from, to] = one.picked();
         let heaviest = 1e-6;
@@ -366,7 +401,7 @@ export function render({ model, el }) {
         });
         for (let m = 0; m < M; m++) {
           const px = x(data.ts_value[m]);
-          const tip = WAVE + PINS - 3;
+          const tip = TOP - 3;
           const high = 3 + 20 * (weights[m] / heaviest);
           ctx.fillStyle = colors.timestamp;
           const wide = clamp((x.range[1] - x.range[0]) / M - 1, 1, 3);
@@ -375,9 +410,9 @@ export function render({ model, el }) {
         if (M) {
           ctx.fillStyle = colors.timestamp;
           ctx.textAlign = "right";
-          ctx.fillText("timestamps", LEFT - 8, WAVE + PINS - 9);
+          ctx.fillText("timestamps", LEFT - 8, TOP - 9);
           ctx.textAlign = "left";
-          ctx.fillText(`\u2264 ${percent(heaviest)} a pin`, side, WAVE + 6);
+          ctx.fillText(`\u2264 ${percent(heaviest)} a pin`, side, FILM + WAVE + 6);
         }
         ctx.imageSmoothingEnabled = false;
         ctx.drawImage(cached.picture, x.range[0], y0, until - x.range[0], y1 - y0);
@@ -494,6 +529,39 @@ export function render({ model, el }) {
       },
     );
 
+    // what was seen: a thumbnail where there is room, the one that is looked at on top of the others
+    const high = FILM - 10;
+    const drawFilm = (ctx, x, colors) => {
+      if (!FILM) return;
+      const [from, to] = one.picked();
+      const look = one.over >= 0 ? one.over : to - from === 1 ? one.peak(from) : -1;
+      const front = look >= 0 ? nearest(data.film_at, look) : -1;
+      const wide = (high * data.film.shape[2]) / data.film.shape[1];
+      let free = x.range[0];
+      let still = 0;
+      const put = (k, left) => ctx.drawImage(thumbs[k], left, 0, wide, high);
+      const leftOf = (k) =>
+        clamp(x(data.film_at[k]) - wide / 2, x.range[0], Math.max(x.range[0], x.range[1] - wide));
+      ctx.imageSmoothingEnabled = true;
+      thumbs.forEach((_, k) => {
+        if (!Number.isFinite(data.film_at[k])) {
+          if (still + wide <= LEFT - 8) put(k, still);
+          still += wide + 3;
+          return;
+        }
+        ctx.fillStyle = k === front ? colors.ink : colors.video;
+        ctx.fillRect(x(data.film_at[k]) - (k === front ? 1.5 : 0.5), high + 1, k === front ? 3 : 1, 5);
+        if (leftOf(k) < free) return;
+        put(k, leftOf(k));
+        free = leftOf(k) + wide + 3;
+      });
+      if (front < 0) return;
+      put(front, leftOf(front));
+      ctx.strokeStyle = colors.ink;
+      ctx.lineWidth = 2;
+      ctx.strokeRect(leftOf(front), 1, wide, high - 1);
+    };
+
     // a linear layer: two strips of heads by tokens
     const D = meta.linear_heads;
     const stripTall = clamp(Math.floor(110 / Math.max(1, D)), 4, 16) * D;
@@ -559,13 +627,21 @@ export function render({ model, el }) {
         }
         const { x, side } = frame(map.width);
         const r = rowAt(py);
+        const over = px >= x.range[0] && px < x.range[1] ? x.invert(px) : -1;
+        if (FILM && over !== one.over) {
+          one.over = over;
+          view.redraw(map);
+        }
         if (one.dragging >= 0 && event.buttons && r >= 0 && r !== one.dragging)
           one.span = [Math.min(r, one.dragging), Math.max(r, one.dragging) + 1];
         if (r !== one.hover) {
           one.hover = r;
           view.redraw(map);
         }
-        if (r < 0) return null;
+        if (r < 0) {
+          const k = py < FILM && over >= 0 ? nearest(data.film_at, over) : -1;
+          return k < 0 ? null : [[`${clock(data.film_at[k], 1)} s`, "what was seen"]];
+        }
         const lines = [
           [
             tokenLabel(meta.queries[r], 40),
@@ -589,6 +665,7 @@ export function render({ model, el }) {
       },
       leave: () => {
         one.hover = -1;
+        one.over = -1;
         one.dragging = -1;
         view.redraw(map);
       },

@@ -16,7 +16,7 @@ Attention says where a head looked, not why the answer came out as it did.
 
 With `beside`, the view of a second run B, B's map of a head lies under A's, in the same seconds.
 
-Left out: pictures of video frames on the axis; raw T x T maps (bins of seconds are what is sent).
+Left out: raw T x T maps (bins of seconds are what is sent); attention within a picture.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,7 @@ TOLD = {"timestamp": "timestamps", "heard or seen": "what was heard or seen"}
 AXES = {"heard": "heard or seen", "spoken": "speech"}  # which group is laid out in seconds
 MOST_BINS, MOST_QUERIES, MOST_CELLS = 256, 400, 1_200_000  # of the map that a page carries
 MOST_COLUMNS = 400  # of the strips of linear layers
+THUMB, MOST_FRAMES = 48, 32  # pixels of a thumbnail's height; thumbnails of a page
 SINK = 0.1  # a token with more than this share of all recorded attention is a sink
 
 
@@ -53,6 +54,8 @@ class AttentionView(View):
     axis: seconds of what was "heard" (or seen) or of what was "spoken", two clocks that are never
         mixed (default: heard, where there is something heard)
     audio f32[S], sr: what was heard, drawn above the map
+    frames: N pictures u8[h, w, 3] that were seen, drawn above the map as thumbnails
+    frame_time f32[N]: their seconds, NaN = a still picture, which has none
     position i32[T]: in the run's table of tokens, what `Selection.tokens` counts
     """
 
@@ -80,6 +83,8 @@ class AttentionView(View):
         axis: str | None = None,
         audio: np.ndarray | None = None,
         sr: int | None = None,
+        frames: Sequence[np.ndarray] = (),
+        frame_time: np.ndarray | None = None,
         position: np.ndarray | None = None,
         modalities: Sequence[str] = MODALITIES,
         title: str = "Attention over time",
@@ -122,6 +127,9 @@ class AttentionView(View):
             if not sr:
                 raise ValueError("audio needs its sample rate: sr=16000")
 
+        frame_time = np.full(len(frames), np.nan) if frame_time is None else frame_time
+        seen = shaped(frame_time, "frame_time", "N", "float32", N=len(frames))
+
         received = np.zeros(T)
         for a in range(A):
             for b in range(H):
@@ -155,6 +163,7 @@ class AttentionView(View):
         timed = (group == GROUPS.index(AXES[axis])) & known
 
         ends = np.r_[time[timed, 1], values, 0.0 if audio is None else len(audio) / sr]
+        ends = np.r_[ends, seen[np.isfinite(seen)] if axis == "heard" else ()]
         seconds = float(max(np.nanmax(ends, initial=0), 1e-3))
         B, by = _sizes(A * H, Q, time[timed], seconds)
         edges = np.linspace(0, seconds, B + 1)
@@ -171,8 +180,8 @@ class AttentionView(View):
                 p = _shares(attn[a, b])
                 shares[a, b] = p @ member
                 binned = p @ spread
-                seen = binned.sum(1) > 0
-                off[a, b, seen] = middle[binned[seen].argmax(1)]
+                some = binned.sum(1) > 0
+                off[a, b, some] = middle[binned[some].argmax(1)]
                 mass[a, b] = _grouped(binned, by)
                 pins[a, b] = _grouped(p[:, stamps], by)
         # heads are ranked by their share on timestamps; without any, on what is laid out in time
@@ -209,6 +218,17 @@ class AttentionView(View):
         if audio is not None:
             arrays["peaks"] = peaks_of(audio, sr)
         notes = [f"Bins of {seconds / B:.3g} s."]
+        if axis != "heard":
+            seen = np.full(len(seen), np.nan, np.float32)  # another clock
+        picked = np.unique(np.linspace(0, len(frames) - 1, MOST_FRAMES).round().astype(int))
+        picked = picked if len(frames) > MOST_FRAMES else np.arange(len(frames))
+        if len(picked):
+            arrays["film"] = _thumbs([frames[i] for i in picked])
+            arrays["film_at"] = seen[picked]
+            if np.isnan(seen).any():
+                notes.append("A picture on the left has no second: its share stands on the right.")
+            if len(frames) > len(picked):
+                notes.append(f"{len(picked)} of {len(frames)} frames are shown.")
         if by > 1:
             notes.append(f"A row is the mean of {by} queries, {Q:,} in all.")
         if strips and step > 1:
@@ -294,6 +314,7 @@ class AttentionView(View):
                 "tokens": words, "tok_kind": kind, "tok_time": time, "ts_pos": stamps,
                 "ts_value": values, "ref_time": ref, "query_pos": asked, "peak_time": off,
                 "log_decay": log_decay, "write": write, "sinks": found,
+                "frames": list(frames), "frame_time": seen,
             },
         )  # fmt: skip
 
@@ -321,9 +342,11 @@ class AttentionView(View):
         if self.beside is not None:  # the first two heads, A above B
             runs = (self, "A, "), (self.beside, "B, ")
             maps = [(one, int(i), name) for one, name in runs for i in best[:2]]
+        films = any(np.isfinite(one.arrays.get("film_at", np.nan)).any() for one, *_ in maps)
         figure = Figure(figsize=(9.6, 5.6))
         grid = figure.add_gridspec(
-            2, 3, left=0.07, right=0.985, top=0.83, bottom=0.09, hspace=0.42, wspace=0.22,
+            2, 3, left=0.07, right=0.985, top=0.77 if films else 0.83, bottom=0.09, hspace=0.42,
+            wspace=0.22,
             width_ratios=(1, 1, 0.8),
         )  # fmt: skip
         map_ = LinearSegmentedColormap.from_list("", [colors[f"seq-{i}"] for i in range(3)])
@@ -343,11 +366,14 @@ class AttentionView(View):
             )
             axes.plot(ref, np.arange(len(ref)) + 0.5, ".", color=colors["speech"], ms=2.5)
             axes.set(xlim=(0, seconds), ylim=(len(shown_), 0))
+            film = k < 2 and np.isfinite(one.arrays.get("film_at", np.nan)).any()
             axes.set_title(
                 f"{name}layer {one.layers[a]} head {one.heads[b]}:"
                 f" {one.stamp_share[a, b]:.0%} on {one.meta['ranked']}",
-                size=8,
-            )
+                size=8, pad=30 if film else 6,
+            )  # fmt: skip
+            if film:
+                one._film(axes.inset_axes((0, 1.02, 1, 0.15)), seconds)
             if k % 2 == 0:
                 axes.set_ylabel("query")
             if k >= len(maps) - 2:
@@ -373,6 +399,40 @@ class AttentionView(View):
             xlabel="share of attention" + (" (mark: timestamps in B)" if self.beside else ""),
         )  # fmt: skip
         return figure
+
+    def _film(self, axes, seconds: float) -> None:
+        """The frames that were seen, each at its second where there is room for it."""
+        box = axes.get_position()
+        width, height = axes.figure.get_size_inches()
+        high, wide = self.arrays["film"].shape[1:3]
+        each = seconds * (wide / high) * box.height * height / (box.width * width)
+        free = -np.inf
+        for picture, at in zip(self.arrays["film"], self.arrays["film_at"], strict=True):
+            left = float(np.clip(at - each / 2, 0, seconds - each))
+            if np.isfinite(at) and left >= free:
+                axes.imshow(picture, extent=(left, left + each, 0, 1), aspect="auto")
+                free = left + 1.06 * each
+        axes.set(xlim=(0, seconds), ylim=(0, 1))
+        axes.axis("off")
+
+
+def _thumbs(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """All pictures as high as THUMB and as wide as the widest, u8[N, THUMB, W, 3]."""
+    from PIL import Image
+
+    small = []
+    for i, picture in enumerate(pictures):
+        picture = shaped(picture, f"frames[{i}]", "h w 3", "uint8")
+        wide = int(np.clip(round(THUMB * picture.shape[1] / picture.shape[0]), 8, 3 * THUMB))
+        small.append(np.asarray(Image.fromarray(picture).resize((wide, THUMB), Image.BOX)))
+    most = max(one.shape[1] for one in small)
+    sides = [(most - one.shape[1]) // 2 for one in small]
+    return np.stack(
+        [
+            np.pad(one, ((0, 0), (side, most - one.shape[1] - side), (0, 0)), constant_values=128)
+            for one, side in zip(small, sides, strict=True)
+        ]
+    )
 
 
 def _numbers(values: Any, count: int, name: str, default: Any) -> list[int]:

@@ -57,22 +57,69 @@ export function worst(totals, most) {
   return { by, picks: out };
 }
 
-// The Trace Event format of Chrome and Perfetto; times in microseconds.
-export function chromeTrace(spans, stages) {
-  const events = spans.map(({ name, stage, t0, t1, req, chunk, n_in, n_out }) => ({
-    name,
-    cat: stages[stage],
-    ph: "X",
-    ts: t0 * 1000,
-    dur: (t1 - t0) * 1000,
-    pid: req,
-    tid: stage,
-    args: { chunk, n_in, n_out },
+// The spans of a run that the page has.
+export const spansOf = ({ meta, data }) =>
+  [...data.s_req.keys()].map((i) => ({
+    req: meta.requests[data.s_req[i]],
+    stage: data.s_stage[i],
+    name: meta.names[data.s_name[i]],
+    t0: data.s_t0[i],
+    t1: data.s_t1[i],
+    chunk: data.s_chunk[i],
+    n_in: data.s_n_in[i],
+    n_out: data.s_n_out[i],
   }));
-  const lanes = [...new Set(spans.map((s) => s.req))].flatMap((req) =>
-    stages.map((name, tid) => ({ name: "thread_name", ph: "M", pid: req, tid, args: { name } })),
+
+// All spans of one run, or of both with a column that says whose, as rows with a head.
+export function spanRows(sides) {
+  const head = ["request", "stage", "name", "t0_ms", "t1_ms", "chunk", "n_in", "n_out"];
+  const rows = sides.flatMap((one) =>
+    spansOf(one).map(({ req, stage, name, t0, t1, chunk, n_in, n_out }) => [
+      ...(sides.length > 1 ? [one.name] : []),
+      ...[req, one.meta.stages[stage], name, t0, t1, chunk, n_in, n_out],
+    ]),
   );
-  return { traceEvents: [...events, ...lanes], displayTimeUnit: "ms" };
+  return [sides.length > 1 ? ["run", ...head] : head, ...rows];
+}
+
+// The Trace Event format of Chrome and Perfetto; times in microseconds. A process is a request,
+// those of B come after those of A.
+export function chromeTrace(sides) {
+  let first = 0;
+  const events = sides.flatMap((one) => {
+    const { stages } = one.meta;
+    const spans = spansOf(one);
+    const own = (req) => first + req;
+    const out = spans.map(({ name, stage, t0, t1, req, chunk, n_in, n_out }) => ({
+      name,
+      cat: stages[stage],
+      ph: "X",
+      ts: t0 * 1000,
+      dur: (t1 - t0) * 1000,
+      pid: own(req),
+      tid: stage,
+      args: { chunk, n_in, n_out },
+    }));
+    const requests = [...new Set(spans.map((s) => s.req))];
+    const named = requests.flatMap((req) => [
+      {
+        name: "process_name",
+        ph: "M",
+        pid: own(req),
+        args: { name: `${one.name && `${one.name}, `}request ${req}` },
+      },
+      ...stages.map((name, tid) => ({
+        name: "thread_name",
+        ph: "M",
+        pid: own(req),
+        tid,
+        args: { name },
+      })),
+    ]);
+    first += 1 + Math.max(0, ...requests);
+    return [...out, ...named];
+  });
+  return { traceEvents: events, displayTimeUnit: "ms" };
 }
 
 // The stages of every shipped request that have spans, and its end.
@@ -158,38 +205,15 @@ export function render({ model, el }) {
     view.redraw();
     return more;
   });
-  const records = () =>
-    [...data.s_req.keys()].map((i) => ({
-      req: meta.requests[data.s_req[i]],
-      stage: data.s_stage[i],
-      name: meta.names[data.s_name[i]],
-      t0: data.s_t0[i],
-      t1: data.s_t1[i],
-      chunk: data.s_chunk[i],
-      n_in: data.s_n_in[i],
-      n_out: data.s_n_out[i],
-    }));
   view.download(
     "Trace",
     "Save the shown requests as a Chrome trace (opens in Perfetto)",
     "latency-trace.json",
     "application/json",
-    () => JSON.stringify(chromeTrace(records(), meta.stages)),
+    () => JSON.stringify(chromeTrace(sides)),
   );
   view.download("CSV", "Save the shown requests as CSV", "latency.csv", "text/csv", () =>
-    csv([
-      ["request", "stage", "name", "t0_ms", "t1_ms", "chunk", "n_in", "n_out"],
-      ...records().map((r) => [
-        r.req,
-        meta.stages[r.stage],
-        r.name,
-        r.t0,
-        r.t1,
-        r.chunk,
-        r.n_in,
-        r.n_out,
-      ]),
-    ]),
+    csv(spanRows(sides)),
   );
 
   // waterfall

@@ -286,7 +286,16 @@ class LatencyView(View):
         return out
 
     def chrome_trace(self) -> dict[str, Any]:
-        """All spans and marks in the Trace Event format, which Perfetto and Chrome open."""
+        """All spans and marks in the Trace Event format, which Perfetto and Chrome open. A process
+        is a request; those of B come after those of A, on a clock that begins anew."""
+        if self.beside is None:
+            return {"traceEvents": self._events("", 0), "displayTimeUnit": "ms"}
+        after = 1 + int(self.requests.max())
+        events = self._events("A, ", 0) + self.beside._events("B, ", after)
+        return {"traceEvents": events, "displayTimeUnit": "ms"}
+
+    def _events(self, run: str, after: int) -> list[dict[str, Any]]:
+        """Those of one run; its requests are the processes from `after` on."""
         s, events = self._spans, []
         first = int(s["t0_ns"].min())
         for i in range(len(s["stage"])):
@@ -297,7 +306,7 @@ class LatencyView(View):
                     "ph": "X",
                     "ts": (int(s["t0_ns"][i]) - first) / 1e3,
                     "dur": int(s["t1_ns"][i] - s["t0_ns"][i]) / 1e3,
-                    "pid": int(s["req"][i]),
+                    "pid": after + int(s["req"][i]),
                     "tid": self.stages.index(s["stage"][i]),
                     "args": {k: int(s[k][i]) for k in ("chunk", "n_in", "n_out")},
                 }
@@ -307,21 +316,27 @@ class LatencyView(View):
             for name, t in self.marks.items():
                 if np.isfinite(t[i]):
                     at = begin / 1e3 + float(t[i]) * 1e6
-                    events.append({"name": name, "ph": "i", "s": "p", "ts": at, "pid": r, "tid": 0})
+                    told = {"name": name, "ph": "i", "s": "p", "ts": at}
+                    events.append({**told, "pid": after + r, "tid": 0})
+            told = {"name": "process_name", "ph": "M", "pid": after + r}
+            events.append({**told, "args": {"name": f"{run}request {r}"}})
             for k, stage in enumerate(self.stages):
-                told = {"name": "thread_name", "ph": "M", "pid": r, "tid": k}
+                told = {"name": "thread_name", "ph": "M", "pid": after + r, "tid": k}
                 events.append({**told, "args": {"name": stage}})
-        return {"traceEvents": events, "displayTimeUnit": "ms"}
+        return events
 
     def trace_json(self) -> str:
         return json.dumps(self.chrome_trace())
 
     def csv(self) -> str:
-        """All spans, one a line."""
+        """All spans, one a line; of two runs, the first column says whose."""
         out = io.StringIO()
         write = csv.writer(out, lineterminator="\n")
-        write.writerow(self._spans)
-        write.writerows(zip(*self._spans.values(), strict=True))
+        both = [("A", self), ("B", self.beside)] if self.beside is not None else [("", self)]
+        write.writerow([*(["run"] if self.beside is not None else []), *self._spans])
+        for name, one in both:
+            for row in zip(*one._spans.values(), strict=True):
+                write.writerow([*([name] if name else []), *row])
         return out.getvalue()
 
     def figure(self, colors):

@@ -1,6 +1,7 @@
 // Which experts every token went to (data: routing.py). Facets as small multiples; the chosen one
-// large, with how evenly each layer is used beside it; the tokens with their margins below; then the
-// tokens of the chosen cell and the pairs of experts of the chosen layer. With a second run B the
+// large, with how evenly each layer is used beside it; the tokens with their margins below, those of
+// sound on its waveform, where they can be heard; then the tokens of the chosen cell and the pairs of
+// experts of the chosen layer. With a second run B the
 // same layout shows B minus A (or either); tokens whose experts differ in B are marked.
 import {
   SMALL,
@@ -19,9 +20,12 @@ import {
   rgb,
   stage,
   tokenLabel,
+  wave,
 } from "./runtime.js";
+import { Player, samplesOf } from "./player.js";
 
 const MISSING = 65535;
+const PAD = 0.06; // seconds played before and after a token
 
 // --- pure ---------------------------------------------------------------------------------------
 
@@ -37,6 +41,19 @@ export function ratioText(ratio) {
   return ratio < 0.1
     ? `${ratio.toFixed(3)} \u00d7 fair`
     : `${ratio.toFixed(ratio < 9.95 ? 2 : 0)} \u00d7 fair`;
+}
+
+// The one of these tokens that a second falls into, by their starts in order; -1 if none does.
+export function tokenAtTime(order, t0, t1, t) {
+  let lo = 0;
+  let hi = order.length;
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    if (t0[order[mid]] <= t) lo = mid + 1;
+    else hi = mid;
+  }
+  const i = lo ? order[lo - 1] : -1;
+  return i >= 0 && t < t1[i] ? i : -1;
 }
 
 export const signed = (v) => `${v < 0 ? "\u2212" : "+"}${Math.abs(v).toFixed(2)}`;
@@ -582,8 +599,166 @@ export function render({ model, el }) {
     move: (px) => (px < LEFT ? null : tellToken(tokenAt(px))),
     click: (px) => px >= LEFT && chooseToken(Math.round(tokenAt(px) / stride) * stride),
   });
+  // sounds: their tokens where they are in the waveform, as sure as the router was
+  const lanes = meta.sounds.map((lane) => ({ ...lane, playing: -1, orders: new Map() }));
+  const stageOf = (lane) => {
+    const own = meta.facets[facet].stage;
+    const stages = [...data.stage.keys()]
+      .filter((i) => data.modality[i] === lane.modality)
+      .map((i) => data.stage[i]);
+    return stages.includes(own) ? own : stages[0];
+  };
+  // tokens of this sound in the stage that is looked at, by their starts
+  const orderIn = (lane) => {
+    const own = meta.facets[facet].stage;
+    if (!lane.orders.has(own)) {
+      const stage = stageOf(lane);
+      const order = [...data.stage.keys()].filter(
+        (i) =>
+          data.stage[i] === stage &&
+          data.modality[i] === lane.modality &&
+          Number.isFinite(data.t0[i]),
+      );
+      lane.orders.set(own, { stage, order: order.sort((a, b) => data.t0[a] - data.t0[b] || a - b) });
+    }
+    return lane.orders.get(own);
+  };
+  const weightIn = (i, [l, e]) => {
+    const row = inspected(i);
+    for (let k = 0; row >= 0 && k < K; k++)
+      if (data.ids[(row * L + l) * K + k] === e) return data.w[(row * L + l) * K + k] / 255;
+    return 0;
+  };
+  const laneOf = (i) => lanes.find(({ modality }) => modality === data.modality[i]);
+  const canHear = (i) => Boolean(laneOf(i)?.sound) && Number.isFinite(data.t0[i]);
+  const listen = (i) => {
+    const lane = laneOf(i);
+    if (!lane?.player || !canHear(i)) return;
+    for (const other of lanes) other.player?.stop();
+    const [from, to] = [Math.max(0, data.t0[i] - PAD), Math.min(lane.known, data.t1[i] + PAD)];
+    lane.player.play(from, to);
+  };
+  if (lanes.length)
+    body.append(
+      h("h4", { style: "margin-top:12px" }, "Where they lie in the sound: the stronger, the closer the call"),
+    );
+  for (const lane of lanes) {
+    const host = h("div");
+    body.append(host);
+    const peaks = data[`peaks_${lane.name}`];
+    const tall = 84;
+    const own = panel(
+      host,
+      tall,
+      (ctx, w, _, colors) => {
+        const x = linear(0, lane.seconds, LEFT, w - 8);
+        const { stage, order } = orderIn(lane);
+        const chosen = cell();
+        const mine = chosen && chosen[1] !== null && stage === meta.facets[facet].stage;
+        const lut = ramp([colors.high, colors.faint]);
+        // the wave, pixel by pixel in the colour of the token that it belongs to
+        for (let px = LEFT; px < x(lane.known); ) {
+          const i = tokenAtTime(order, data.t0, data.t1, x.invert(px + 0.5));
+          const end = i < 0 ? px + 1 : clamp(Math.round(x(data.t1[i])), px + 1, w - 8);
+          ctx.save();
+          ctx.beginPath();
+          ctx.rect(px, 0, end - px, 42);
+          ctx.clip();
+          const least = i < 0 ? NaN : data.least[i];
+          ctx.fillStyle = Number.isFinite(least)
+            ? rgb(lut[Math.round(255 * Math.sqrt(clamp(least / most, 0, 1)))])
+            : colors.grid;
+          wave(ctx, peaks, x, lane.known, end, 42, px);
+          ctx.restore();
+          px = end;
+        }
+        // below it the tokens; how much of each went to the chosen expert
+        let last = -1;
+        for (const i of order) {
+          const left = Math.round(x(data.t0[i]));
+          if (left === last) continue;
+          last = left;
+          const wide = Math.max(1, Math.round(x(data.t1[i])) - left - (x(data.t1[i]) - left > 4));
+          ctx.fillStyle = colorOf(colors, lane.modality);
+          ctx.globalAlpha = mine ? 0.2 : 0.55;
+          ctx.fillRect(left, 46, wide, 9);
+          ctx.globalAlpha = 1;
+          const weight = mine ? weightIn(i, chosen) : 0;
+          ctx.fillRect(left, 55 - 9 * weight, wide, 9 * weight);
+          if (!other || data.flips[i] === 255 || !data.flips[i]) continue;
+          ctx.fillStyle = colors.bad;
+          ctx.globalAlpha = data.flips[i] / L;
+          ctx.fillRect(left, 42, wide, 3);
+          ctx.globalAlpha = 1;
+        }
+        const time = meta.modalities[lane.modality] === "speech" && selection().time;
+        if (time) {
+          ctx.fillStyle = colors.text;
+          ctx.globalAlpha = 0.16;
+          ctx.fillRect(x(time[0]), 0, Math.max(1, x(time[1]) - x(time[0])), 56);
+          ctx.globalAlpha = 1;
+        }
+        const i = token();
+        if (i >= 0 && data.modality[i] === lane.modality && Number.isFinite(data.t0[i])) {
+          ctx.strokeStyle = colors.ink;
+          ctx.lineWidth = 1.5;
+          const left = Math.round(x(data.t0[i]));
+          ctx.strokeRect(left - 0.75, 0.75, Math.max(3, x(data.t1[i]) - left), 55.5);
+        }
+        if (lane.playing >= 0) {
+          ctx.fillStyle = colors.ink;
+          ctx.fillRect(x(lane.playing), 0, 1.5, 56);
+        }
+        ctx.textAlign = "right";
+        ctx.fillStyle = colors.soft;
+        ctx.fillText(lane.name, LEFT - 6, 14);
+        ctx.fillText(meta.stages[stage], LEFT - 6, 28);
+        if (mine) ctx.fillText(`expert ${chosen[1]}`, LEFT - 6, 51);
+        ctx.textAlign = "left";
+        axisX(ctx, x, 58, colors, { unit: "s" });
+      },
+      { name: `Waveform of ${lane.name} with its tokens, as sure as the router was`, focus: true },
+    );
+    if (lane.sound)
+      lane.player = new Player(
+        samplesOf(data[`sound_${lane.name}`], lane.sound.code),
+        lane.sound.rate,
+        (t, playing) => {
+          lane.playing = playing ? t : -1;
+          view.redraw(own);
+        },
+      );
+    const at = (px) => {
+      const { order } = orderIn(lane);
+      const t = linear(0, lane.seconds, LEFT, own.width - 8).invert(px);
+      return px < LEFT ? -1 : tokenAtTime(order, data.t0, data.t1, t);
+    };
+    pointer(own, {
+      move: (px) => {
+        const i = at(px);
+        if (i < 0) return null;
+        const lines = tellToken(i);
+        return lane.player ? [...lines, "click: hear it"] : lines;
+      },
+      click: (px) => {
+        const i = at(px);
+        if (i < 0) return;
+        chooseToken(Math.round(i / stride) * stride);
+        listen(i);
+      },
+    });
+    lane.node = own.node;
+    lane.step = (by) => {
+      const { order } = orderIn(lane);
+      const now = order.indexOf(token());
+      const next = now < 0 ? (by > 0 ? 0 : order.length - 1) : clamp(now + by, 0, order.length - 1);
+      chooseToken(Math.round(order[next] / stride) * stride);
+    };
+  }
+  view.undo.push(() => lanes.forEach(({ player }) => player?.close()));
   view.on(body, "keydown", (event) => {
     if (event.target.tagName !== "CANVAS") return;
+    const lane = lanes.find(({ node }) => node === event.target);
     const chosen = cell() ?? [0, 0];
     const onMain = event.target === main.node;
     const order = onMain ? orderOf(rowOf(facet, chosen[0]), sorted) : [];
@@ -595,8 +770,9 @@ export function render({ model, el }) {
     const act = {
       " ": replay,
       Escape: () => select({ tokens: [], layer: null, expert: null, time: null }),
-      ArrowRight: () => (onMain ? walk(0, 1) : step(1)),
-      ArrowLeft: () => (onMain ? walk(0, -1) : step(-1)),
+      Enter: () => token() >= 0 && listen(token()),
+      ArrowRight: () => (onMain ? walk(0, 1) : (lane?.step ?? step)(1)),
+      ArrowLeft: () => (onMain ? walk(0, -1) : (lane?.step ?? step)(-1)),
       ArrowDown: () => onMain && walk(1, 0),
       ArrowUp: () => onMain && walk(-1, 0),
     }[event.key];
@@ -685,9 +861,12 @@ export function render({ model, el }) {
               dir: "auto",
               title: `token ${i}`,
               style: `border-color:var(--ow-${meta.modalities[data.modality[i]]}, var(--ow-grid))`,
-              onclick: () => chooseToken(Math.round(i / stride) * stride),
+              onclick: () => {
+                chooseToken(Math.round(i / stride) * stride);
+                listen(i);
+              },
             },
-            `${meta.tokens[i].trim() || "\u2205"}${Number.isFinite(data.t0[i]) ? ` ${clock(data.t0[i], 1)} s` : ""}`,
+            `${canHear(i) ? "\u25B6 " : ""}${meta.tokens[i].trim() || "\u2205"}${Number.isFinite(data.t0[i]) ? ` ${clock(data.t0[i], 1)} s` : ""}`,
           ),
         ),
       ),
@@ -795,6 +974,7 @@ export function render({ model, el }) {
   body.append(h("p", { class: "ow-note", style: "margin-top:10px" }, notes.join(" \u00b7 ")));
   view.keys([
     ["\u2190 \u2192 \u2191 \u2193", "cell (on the map), token (on the strip)"],
+    ...(lanes.some(({ sound }) => sound) ? [["enter", "hear the token"]] : []),
     ["space", "replay"],
     ["esc", "clear"],
   ]);

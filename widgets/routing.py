@@ -10,6 +10,8 @@ layers, and of different stages, have nothing in common but their number; nothin
 over layers or stages. Routing tells where a token went, not what an expert encodes or how much it
 mattered: with `out_norm` the view can weigh by the length of what came out.
 
+With `sounds`, tokens of sound lie where they are in the waveform, and can be heard.
+
 With `beside`, the view of a second run B, the same layout shows B minus A, facet by facet.
 
 `topk_ids` has vLLM's shape (int16[len, layers, top_k]), so its dumps can be shown too. Above
@@ -18,11 +20,12 @@ INSPECT entries only every so many tokens can be inspected; sums are always over
 Left out: running the model again with an expert banned or forced (that is the lab's part).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from widgets.align import peaks_of, sound_of
 from widgets.view import MODALITIES, Table, View, floats, shaped, shown, strings
 
 INSPECT = 300_000  # routed entries (T * L * K) that a page carries
@@ -31,6 +34,7 @@ TOP_TOKENS = 6  # tokens named for each cell
 PAIRS, LEAST_COUNT = 10, 5  # pairs named for each layer, and how often they must occur
 SCALE = 128  # loads travel as u16 in steps of 1/128
 MISSING = 65535
+HEARD_BYTES = 250_000  # of each sound that a page carries
 NEAR_TIE = 0.02  # logits closer than this may swap in lower precision
 
 
@@ -42,6 +46,8 @@ class RoutingView(View):
         out_norm f16[T, L, K] (length of what each chosen expert returned)
     modality u8[T], stage u8[T], phase u8[T]: index into `modalities`, `stages`, `phases`
     t0, t1 f32[T]: seconds of what was heard or spoken, NaN = none
+    sounds: by the name of a modality, the sound that t0 and t1 of its tokens are seconds of, and
+        its rate: {"audio": (f32[S], 16000), "speech": (f32[S], 24000)}
     tokens: T strings; position i32[T] in the run's table of tokens (default 0..T-1)
     E, K: experts and chosen experts; layers: names of the L layers (default 0..L-1)
     beside: of a run B with the same layers and experts; same i32[T]: the row of the same token in
@@ -63,6 +69,7 @@ class RoutingView(View):
         phase: np.ndarray | None = None,
         t0: np.ndarray | None = None,
         t1: np.ndarray | None = None,
+        sounds: Mapping[str, tuple[np.ndarray, int]] | None = None,
         tokens: Sequence[str] | None = None,
         position: np.ndarray | None = None,
         logits: np.ndarray | None = None,
@@ -155,13 +162,31 @@ class RoutingView(View):
         if shared_gate is not None:
             gate = np.clip(np.nan_to_num(shared_gate[::stride]), 0, 1)
             arrays["shared"] = np.round(255 * gate).astype(np.uint8)
+        lanes, notes = [], []
+        for name, (samples, rate) in (sounds or {}).items():
+            if name not in modalities:
+                raise ValueError(f"sounds has {name!r}, expected {' or '.join(modalities)}")
+            samples = shaped(samples, f"sounds[{name!r}]", "S", "float32")
+            own = (label["modality"] == modalities.index(name)) & np.isfinite(time[0])
+            if not own.any() or not len(samples):
+                continue
+            form, sent, note = sound_of(samples, rate, HEARD_BYTES)
+            arrays |= {f"{key}_{name}": a for key, a in sent.items()}
+            arrays[f"peaks_{name}"] = peaks_of(samples, rate)
+            notes += [f"{name} {note}."] if note else []
+            seconds = max(len(samples) / rate, float(time[1][own].max()))
+            lanes.append(
+                {
+                    "modality": modalities.index(name), "name": name, "sound": form,
+                    "seconds": round(seconds, 4), "known": round(len(samples) / rate, 4),
+                }
+            )  # fmt: skip
         matrices = len(whole) * L * E * E <= MATRIX and K > 1
         if matrices:
             stacked = np.stack([lift[g] for g in whole])
             arrays["lift"] = np.where(
                 np.isfinite(stacked), np.clip(np.round(stacked * SCALE), 0, MISSING - 1), MISSING
             ).astype(np.uint16)
-        notes = []
         if stride > 1:
             notes.append(f"One token in {stride} can be inspected; sums are over all {T:,}.")
         if K > 1 and not matrices:
@@ -238,6 +263,7 @@ class RoutingView(View):
                 "tokens": [shown(w, 24) for w in words], "modalities": list(modalities),
                 "stages": list(stages), "phases": list(phases), "near_tie": near_tie,
                 "scale": SCALE, "by_logits": logits is not None, "notes": notes,
+                "sounds": lanes,
                 "pairs": {str(row): pairs[g] for row, g in enumerate(whole)},
                 **against,
             },
@@ -250,7 +276,8 @@ class RoutingView(View):
                 "topk_ids": ids, "topk_w": weights, "logits": logits, "tokens": words, **label,
                 "load": dict(zip(names, load, strict=True)), "stats": stats,
                 "lift": {names[g]: lift[g] for g in whole}, "margin": margin, "t0": time[0],
-                "t1": time[1], "shared_gate": shared_gate, "out_norm": out_norm,
+                "t1": time[1], "sounds": dict(sounds or {}), "shared_gate": shared_gate,
+                "out_norm": out_norm,
                 "delta": None if self.delta is None else dict(zip(names, self.delta, strict=True)),
             },
         )  # fmt: skip
@@ -264,10 +291,11 @@ class RoutingView(View):
         show = order[:8]
         columns = min(4, len(show))
         rows = -(-len(show) // columns)
-        figure = Figure(figsize=(9.6, 1.75 + 1.9 * rows))
+        low = 0.65 + 0.85 * len(meta["sounds"])  # inches for what is below the maps
+        figure = Figure(figsize=(9.6, 1.25 + low + 1.9 * rows))
         tall = figure.get_figheight()
         grid = figure.add_gridspec(
-            rows, columns, left=0.06, right=0.9, top=1 - 1.1 / tall, bottom=0.5 / tall,
+            rows, columns, left=0.06, right=0.9, top=1 - 1.1 / tall, bottom=low / tall,
             hspace=0.55, wspace=0.14,
         )  # fmt: skip
         map_ = LinearSegmentedColormap.from_list("", [colors["low"], colors["mid"], colors["high"]])
@@ -291,7 +319,10 @@ class RoutingView(View):
                 axes.set_yticklabels([])
             if k // columns == rows - 1:
                 axes.set_xlabel("expert")
-        bar = figure.add_axes((0.92, 0.5 / tall, 0.012, 1 - 1.6 / tall))
+        for k, lane in enumerate(meta["sounds"]):
+            place = (0.06, (low - 1.15 - 0.85 * k) / tall, 0.84, 0.4 / tall)
+            self._wave(figure.add_axes(place), lane, colors)
+        bar = figure.add_axes((0.92, low / tall, 0.012, 1 - (1.1 + low) / tall))
         if self.delta is None:
             key = figure.colorbar(image, cax=bar, ticks=(-3, -1, 0, 1, 3))
             key.ax.set_yticklabels(["1/8", "1/2", "fair", "2 x", "8 x"], size=7)
@@ -300,6 +331,29 @@ class RoutingView(View):
             key.ax.set_yticklabels([f"-{most:.2g}", "B = A", f"+{most:.2g}"], size=7)
         key.outline.set_visible(False)
         return figure
+
+    def _wave(self, axes, lane: dict[str, Any], colors) -> None:
+        """A sound, the closer the router's call for its token, the stronger."""
+        from matplotlib.colors import LinearSegmentedColormap
+
+        a = self.arrays
+        peaks = a[f"peaks_{lane['name']}"][:: -(-len(a[f"peaks_{lane['name']}"]) // 1500)] / 127
+        seconds = (np.arange(len(peaks)) + 0.5) * lane["known"] / len(peaks)
+        own = np.flatnonzero((a["modality"] == lane["modality"]) & np.isfinite(a["t0"]))
+        own = own[a["stage"][own] == a["stage"][own[0]]]
+        own = own[np.argsort(a["t0"][own], kind="stable")]
+        at = own[np.maximum(0, np.searchsorted(a["t0"][own], seconds, side="right") - 1)]
+        known = a["least"][np.isfinite(a["least"])]
+        most = float(np.quantile(known, 0.98)) if len(known) else 1.0
+        close = np.nan_to_num(1 - np.sqrt(np.clip(a["least"][at] / max(most, 1e-9), 0, 1)))
+        map_ = LinearSegmentedColormap.from_list("", [colors["faint"], colors["high"]])
+        axes.vlines(seconds, *peaks.T, colors=map_(close), lw=1)
+        stage = self.meta["stages"][int(a["stage"][own[0]])]
+        axes.set(xlim=(0, lane["seconds"]), ylim=(-1, 1), yticks=[])
+        axes.set_title(
+            f"{lane['name']}, {stage}: the stronger, the closer the router's call", size=7.5
+        )
+        axes.xaxis.set_major_formatter("{x:g} s")
 
 
 def _flips(ids: np.ndarray, other: np.ndarray, same: np.ndarray | None) -> np.ndarray:

@@ -574,10 +574,11 @@ export function line(ctx, x0, y0, x1, y1) {
   ctx.stroke();
 }
 
-// A waveform from pairs of lowest and highest sample, i8[P, 2], over `seconds` of a scale of time.
-export function wave(ctx, peaks, x, seconds, w, tall) {
+// A waveform from pairs of lowest and highest sample, i8[P, 2], over `seconds` of a scale of time,
+// from one pixel to another.
+export function wave(ctx, peaks, x, seconds, w, tall, start = 0) {
   const count = peaks.shape[0];
-  for (let px = 0; px < w; px++) {
+  for (let px = start; px < w; px++) {
     const from = Math.floor((x.invert(px) / seconds) * count);
     const to = Math.max(from + 1, Math.floor((x.invert(px + 1) / seconds) * count));
     if (from >= count) break;

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from model.senses.message import Audio
+from model.senses.message import Audio, Image, Video
 from widgets.align import AlignView
 from widgets.attention import AttentionView
 from widgets.latency import LatencyView
@@ -125,6 +125,7 @@ class Views:
             ),
             t0=joined([t.time[:, 0] for t in tokens]),
             t1=joined([t.time[:, 1] for t in tokens]),
+            sounds=self._sounds(),
             tokens=self._texts(joined([t.id for t in tokens])),
             position=joined([self._positions(name) for name in stages]),
             logits=joined([r.logits for r in routed]),
@@ -169,8 +170,8 @@ class Views:
             firsts = (seconds[group[0]] for group in groups)
             names = [f"{second} s" if second >= 0 else "before" for second in firsts]
         pins, told = self._stamps(stage)
-        sounds = [p for m in run.inputs.messages for p in m.parts if isinstance(p, Audio)]
-        heard = sounds[0] if len(sounds) == 1 and sounds[0].start == 0 else None
+        heard, rate = self._sounds().get("audio", (None, None))
+        frames, moments = self._pictures()
         delta = run.delta.get(stage)
         return AttentionView(
             attn=shares,
@@ -187,8 +188,10 @@ class Views:
             position=self._positions(stage),
             log_decay=None if delta is None else delta.decay.astype(np.float32),
             write=None if delta is None else delta.write.astype(np.float32),
-            audio=None if heard is None else heard.samples,
-            sr=None if heard is None else heard.rate,
+            audio=heard,
+            sr=rate,
+            frames=frames,
+            frame_time=moments,
             title=title or f"Attention of the {stage} over time",
             link=LINK,
             beside=self._other("attention", stage, title, per),
@@ -223,6 +226,29 @@ class Views:
         )  # fmt: skip
 
     # --- what the views ask for ---------------------------------------------------------------
+
+    def _sounds(self) -> dict[str, tuple[np.ndarray, int]]:
+        """What was heard, where it was one sound from second 0 on, and what was spoken."""
+        parts = [part for message in self.run.inputs.messages for part in message.parts]
+        parts = [part.audio if isinstance(part, Video) else part for part in parts]
+        heard = [part for part in parts if isinstance(part, Audio)]
+        one = len(heard) == 1 and heard[0].start == 0
+        sounds = {"audio": (heard[0].samples, heard[0].rate)} if one else {}
+        spoken = {"speech": (self.run.audio, self.run.meta.rate)} if len(self.run.audio) else {}
+        return sounds | spoken
+
+    def _pictures(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """The pictures that were seen, and their seconds; a still one has none (NaN)."""
+        frames: list[np.ndarray] = []
+        moments: list[float] = []
+        for part in (part for message in self.run.inputs.messages for part in message.parts):
+            if isinstance(part, Video):
+                frames += list(part.frames)
+                moments += part.times.tolist()
+            elif isinstance(part, Image):
+                frames.append(part.pixels)
+                moments.append(np.nan)
+        return frames, np.array(moments, np.float32)
 
     def _texts(self, ids: np.ndarray) -> list[str]:
         return [self.run.pieces.get(str(i), "") for i in ids.tolist()]

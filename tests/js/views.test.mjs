@@ -21,9 +21,9 @@ import {
 } from "../../widgets/runtime.js";
 import { samplesOf } from "../../widgets/player.js";
 import { heardAt, histograms, pathOf, zoom } from "../../widgets/align.js";
-import { chromeTrace, quantile, stack, worst } from "../../widgets/latency.js";
-import { orderOf, ratioText, runs } from "../../widgets/routing.js";
-import { rankHeads, share } from "../../widgets/attention.js";
+import { chromeTrace, quantile, spanRows, stack, worst } from "../../widgets/latency.js";
+import { orderOf, ratioText, runs, tokenAtTime } from "../../widgets/routing.js";
+import { nearest, rankHeads, share } from "../../widgets/attention.js";
 import { adding, pieceAt, signed, tint } from "../../widgets/attribution.js";
 
 test("a scale and its inverse", () => {
@@ -165,12 +165,41 @@ test("the worst frame stands for its stretch", () => {
 });
 
 test("a trace is in microseconds and names its lanes", () => {
-  const { traceEvents } = chromeTrace(
-    [{ name: "a", stage: 1, t0: 2, t1: 5, req: 7, chunk: 0, n_in: 1, n_out: 2 }],
-    ["x", "y"],
-  );
+  const { traceEvents } = chromeTrace([timed("", "a")]);
   assert.deepEqual([traceEvents[0].ts, traceEvents[0].dur, traceEvents[0].cat], [2000, 3000, "y"]);
-  assert.equal(traceEvents.filter((e) => e.ph === "M").length, 2);
+  assert.equal(traceEvents.filter((e) => e.name === "thread_name").length, 2);
+});
+
+// a run with one span
+const timed = (name, span) => ({
+  name,
+  meta: { requests: [7], stages: ["x", "y"], names: [span] },
+  data: Object.fromEntries(
+    Object.entries({ req: 0, stage: 1, name: 0, t0: 2, t1: 5, chunk: 0, n_in: 1, n_out: 2 }).map(
+      ([key, value]) => [`s_${key}`, [value]],
+    ),
+  ),
+});
+
+test("the spans of two runs are one table and two processes", () => {
+  const both = [timed("A", "a"), timed("B", "b")];
+  assert.deepEqual(spanRows(both.slice(0, 1))[0].slice(0, 2), ["request", "stage"]);
+  const [head, ...rows] = spanRows(both);
+  assert.deepEqual(head.slice(0, 4), ["run", "request", "stage", "name"]);
+  assert.deepEqual(rows.map((row) => row.slice(0, 4)), [["A", 7, "y", "a"], ["B", 7, "y", "b"]]);
+  assert.ok(rows.every((row) => row.length === head.length));
+  const named = chromeTrace(both).traceEvents.filter((e) => e.name === "process_name");
+  assert.deepEqual(named.map((e) => e.args.name), ["A, request 7", "B, request 7"]);
+  assert.equal(new Set(named.map((e) => e.pid)).size, 2);
+});
+
+test("a second belongs to a token, or to none; the nearest picture is found", () => {
+  const [t0, t1] = [[9, 0, 1], [10, 0.5, 2]];
+  assert.equal(tokenAtTime([1, 2, 0], t0, t1, 1.5), 2);
+  assert.equal(tokenAtTime([1, 2, 0], t0, t1, 0.7), -1);
+  assert.equal(tokenAtTime([], t0, t1, 0), -1);
+  assert.equal(nearest([0, 2, NaN, 5], 3.4), 1);
+  assert.equal(nearest([NaN], 0), -1);
 });
 
 test("experts are sorted by load, or not at all", () => {
