@@ -11,9 +11,8 @@ from captum.attr import FeatureAblation, LLMAttribution
 import workbench as wb
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, load_audio
-from workbench.attribution import METHODS, Asked, Stopped, Written, _by_taking_away
+from workbench.attribution import METHODS, Asked, Stopped, Written, by_taking_away
 from workbench.edits import edited
-from workbench.lab import Lab
 from workbench.pieces import AudioSegments, Question, edges_of
 
 RATE = 16_000
@@ -22,12 +21,6 @@ QUIET = {"progress": False}
 
 def tone(seconds: float, hertz: float = 300) -> np.ndarray:
     return np.sin(np.arange(int(seconds * RATE)) * 2 * np.pi * hertz / RATE).astype(np.float32) / 4
-
-
-@pytest.fixture(scope="module")
-def lab() -> Lab:
-    torch.manual_seed(0)
-    return wb.load(Omni(OmniConfig.nano()))
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +130,7 @@ def test_a_function_whose_shares_are_known():
         return ((there @ torch.from_numpy(w)) + c * there[:, 0] * there[:, 1])[:, None].float()
 
     def shares(method: str, samples: int):
-        return _by_taking_away(Asked(segments, score), method, samples, 0, 5, 60)
+        return by_taking_away(Asked(segments, score), method, samples, 0, 5, 60)
 
     alone = shares("ablation", 1)
     np.testing.assert_allclose(alone.values, [w[0] + c, w[1] + c, w[2], 0], atol=1e-5)
@@ -278,7 +271,7 @@ def test_segments_are_an_input_for_captums_own_llm_attribution():
         logits = torch.stack([ear(**one).logits[0, -1] for one in given])
         return logits.log_softmax(-1)[:, :1]
 
-    ours = _by_taking_away(Asked(segments, score), "ablation", 1, 0, 4, 60)
+    ours = by_taking_away(Asked(segments, score), "ablation", 1, 0, 4, 60)
     np.testing.assert_allclose(theirs.seq_attr.numpy(), ours.values, atol=1e-5)
     assert theirs.input_tokens == segments.values and abs(ours.values[1]) < 1e-6 < ours.values[0]
 

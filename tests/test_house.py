@@ -82,7 +82,7 @@ def test_every_import_is_declared():
     where = importlib.metadata.packages_distributions()
     with_extras = (  # imported where what they need was asked for
         "model/data/", "model/train/", "workbench/evidence/", "workbench/judges.py",
-        "workbench/attribution.py", "workbench/pieces.py", "workbench/dashboard/",
+        "workbench/attribution/", "workbench/pieces.py", "workbench/dashboard/",
         "workbench/chat/",
     )  # fmt: skip
     for path in sources("model", "workbench", "widgets", "tests"):

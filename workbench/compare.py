@@ -7,7 +7,7 @@
     change.export("ab.html")     # all of it as one offline page
 
 What was not recorded, or can't be compared, is left out of the table and is None here; the
-measures are those of metrics.py. Left out: more than two runs (workbench/sweep.py has many).
+measures are those of metrics.py. Left out: more than two runs (workbench/sweep/ has many).
 """
 
 from dataclasses import dataclass, fields

@@ -133,7 +133,7 @@ class Lab:
         )
 
     def attribute(self, run: Run, target: Any = None, over: str = "audio", **how: Any):
-        """What the run's answer rests on: an `Attribution`, see attribution.py."""
+        """What the run's answer rests on: an `Attribution`, see attribution/."""
         from workbench.attribution import attribute
 
         return attribute(run, target, over, lab=self, **how)
@@ -161,7 +161,7 @@ class Lab:
         repeats: int = 1,
         **how: Any,
     ) -> "Sweep":
-        """The same turn at every point of a grid, several times, as one tidy table: sweep.py.
+        """The same turn at every point of a grid, several times, as one tidy table: sweep/.
 
         Args:
             run: the turn, or its inputs; edits that are on now stay on at every point

@@ -317,7 +317,7 @@ class Run(Checked):
         return export(self, path, force)
 
     def attribute(self, target: Any = None, over: str = "audio", method: str = "ablation", **how):
-        """What the answer rests on: an `Attribution`, see attribution.py. A run from a file needs
+        """What the answer rests on: an `Attribution`, see attribution/. A run from a file needs
         `lab=`."""
         from workbench.attribution import attribute
 
