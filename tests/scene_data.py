@@ -4,9 +4,11 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from model.data.draw import picture
 from model.data.scenes import Ground, Scene, Thing
+from model.data.shelf import shelf
 from model.data.store import CLIPS, encode, write
 
 
@@ -36,6 +38,16 @@ def build(root: Path) -> Path:
     rows += [said(i, "heart", "wordnet") for i in range(5)]
     write(root / "spoken" / "test-00000.parquet", rows, CLIPS)
     return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("datasets"))
+
+
+@pytest.fixture(scope="module")
+def train(root):
+    return shelf("train", root)
 
 
 def film(**changes) -> Scene:

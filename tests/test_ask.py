@@ -26,16 +26,7 @@ from workbench.sheet import sheet
 
 DATA = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))
 film, differs = DATA["film"], DATA["differs"]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return DATA["build"](tmp_path_factory.mktemp("datasets"))
-
-
-@pytest.fixture(scope="module")
-def train(root):
-    return shelf("train", root)
+root, train = DATA["root"], DATA["train"]  # fixtures
 
 
 @pytest.fixture(scope="module")

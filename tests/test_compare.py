@@ -6,19 +6,10 @@ import wave
 
 import numpy as np
 import pytest
-import torch
 
 import workbench as wb
-from model.omni import Omni, OmniConfig
-from workbench.lab import Lab
 
 KINDS = ["logits", "routing"]
-
-
-@pytest.fixture(scope="module")
-def lab() -> Lab:
-    torch.manual_seed(0)
-    return wb.load(Omni(OmniConfig.nano()))
 
 
 @pytest.fixture(scope="module")

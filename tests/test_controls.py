@@ -4,22 +4,13 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 
 import workbench as wb
-from model.omni import Omni, OmniConfig
 from model.senses.message import Audio
 from widgets import view
 from workbench.controls import control, twin
-from workbench.lab import Lab
 
 NOW = {"rest": 0.01}
-
-
-@pytest.fixture(scope="module")
-def lab() -> Lab:
-    torch.manual_seed(0)
-    return wb.load(Omni(OmniConfig.nano()), seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -35,20 +35,11 @@ from model.data.store import SPLITS
 
 DATA = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))
 film, differs = DATA["film"], DATA["differs"]
+root, train = DATA["root"], DATA["train"]  # fixtures
 STAMPS = pytest.mark.skipif(
     not sounds.STAMPS.exists(),
     reason="no stamps: install the Debian package tuxpaint-stamps-default",
 )
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return DATA["build"](tmp_path_factory.mktemp("datasets"))
-
-
-@pytest.fixture(scope="module")
-def train(root):
-    return shelf("train", root)
 
 
 # --- data -----------------------------------------------------------------------------------------

@@ -4,21 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-import workbench as wb
-from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Image, Video
 from widgets.view import View
-from workbench.lab import Lab
 
 KINDS = ["router-logits", "attn", "attn:talker", "align", "delta", "latency"]
-
-
-@pytest.fixture(scope="module")
-def lab() -> Lab:
-    torch.manual_seed(0)
-    return wb.load(Omni(OmniConfig.nano()))
 
 
 @pytest.fixture(scope="module")
