@@ -1,39 +1,24 @@
 """The chat without a browser: order of the stream, Stop, what was heard, the line, files."""
 
 import base64
-import io
 import json
+import runpy
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
-from PIL import Image as Pillow
 
 import workbench as wb
-from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Image
-from workbench.chat.desk import LONGEST_LINE, Ask, Desk
 from workbench.chat.files import received, told, write
 from workbench.chat.settings import CHANGES, Settings
 from workbench.chat.talk import KEPT, WINDOW, Answer, Talk, _unspoken
 
-HOSTILE = "<img src=x onerror=hacked=1></script><script>hacked=1</script>${hacked}{{hacked}}\u202e"
-
-
-@pytest.fixture(scope="module")
-def lab():
-    torch.manual_seed(0)
-    return wb.load(Omni(OmniConfig.nano()))
-
-
-@pytest.fixture
-def desk(lab):
-    desk = Desk(lab)
-    yield desk
-    desk.close()
+DATA = runpy.run_path(str(Path(__file__).with_name("desk_data.py")))
+lab, desk, png, sound, HOSTILE = (DATA[name] for name in ("lab", "desk", "png", "sound", "HOSTILE"))
 
 
 @pytest.fixture
@@ -44,13 +29,6 @@ def short(monkeypatch):
 
 def last(shown: dict) -> dict:
     return shown["exchanges"][-1]["answers"][-1]
-
-
-def wav(seconds: float = 0.5) -> bytes:
-    out = io.BytesIO()
-    wave = 0.3 * np.sin(np.arange(round(seconds * 8000)) / 5)
-    soundfile.write(out, wave, 8000, format="WAV")
-    return out.getvalue()
 
 
 # --- the stream -----------------------------------------------------------------------------------
@@ -77,19 +55,19 @@ def test_text_comes_before_its_sound_and_sound_is_whole(desk, short):
 
 
 def test_a_question_of_all_kinds_and_a_wrong_one(desk, short, tmp_path):
-    sound, picture = tmp_path / "<b>.png", tmp_path / "etc.wav"
-    sound.write_bytes(wav())
-    Pillow.new("RGB", (40, 30)).save(picture, "png")
+    heard, picture = tmp_path / "<b>.png", tmp_path / "etc.wav"
+    heard.write_bytes(sound())
+    picture.write_bytes(png(40, 30))
     talk = Talk(desk, "a")
-    *_, shown = talk.ask(HOSTILE, [sound, picture], Settings(speak=False))
+    *_, shown = talk.ask(HOSTILE, [heard, picture], Settings(speak=False))
     exchange = shown["exchanges"][0]
     assert exchange["files"] == ["a picture of 40 \u00d7 30 pixels", "a recording of 0.5 s"]
-    assert exchange["text"] == HOSTILE.strip() and last(shown)["frames"] == 0
+    assert exchange["text"] == HOSTILE and last(shown)["frames"] == 0
     for text, files, why in (
         ("", [], "no question yet"),
         ("a" * 2001, [], "2001 characters"),
         ("Hi", [__file__], "neither a recording"),
-        ("Hi", [sound] * 5, "4 are the most"),
+        ("Hi", [heard] * 5, "4 are the most"),
     ):
         (shown,) = talk.ask(text, files, Settings())
         assert why in shown["exchanges"][-1]["error"] and not shown["exchanges"][-1]["answers"]
@@ -166,24 +144,6 @@ def test_leaving_the_stream_frees_the_model(desk):
 # --- several at once ------------------------------------------------------------------------------
 
 
-def test_the_line_is_fair_and_tells_its_places(desk):
-    first = desk.put(Ask({"text": "Hi", "most": 40}), "a")
-    while desk.running is None:
-        time.sleep(0.01)
-    greedy = [desk.put(Ask({"text": "Hi", "most": 1, "speak": False}), "b") for _ in range(3)]
-    late = desk.put(Ask({"text": "Hi", "most": 1, "speak": False}), "c")
-    assert [turn.place for turn in (*greedy, late)] == [1, 3, 4, 2]
-    for _ in range(LONGEST_LINE - 4):
-        desk.put(Ask({"text": "Hi"}), "d")
-    with pytest.raises(ValueError, match="waiting already"):
-        desk.put(Ask({"text": "Hi"}), "e")
-    assert next(late.follow()) == 2  # and left: it is out of the line
-    assert late.state == "stopped"
-    desk.stop(first)
-    *_, chunk = greedy[0].follow()
-    assert chunk.text and greedy[0].state == "done"
-
-
 def test_conversations_are_separate_and_bounded(desk, short):
     talks = [Talk(desk, name) for name in "abcdefgh"]
     shown = {}
@@ -230,10 +190,10 @@ def test_bad_settings_are_refused_in_a_sentence(given, told):
 
 def test_uploads_are_what_their_bytes_are(tmp_path):
     path = tmp_path / "..%2f..%2fpasswd.png"
-    path.write_bytes(wav())
+    path.write_bytes(sound())
     (heard,) = received([path])
     assert isinstance(heard, Audio) and told(heard) == "a recording of 0.5 s"
-    Pillow.new("RGB", (40, 30)).save(path, "png")
+    path.write_bytes(png(40, 30))
     (seen,) = received([path])
     assert isinstance(seen, Image)
     with path.open("r+b") as file:
@@ -243,19 +203,63 @@ def test_uploads_are_what_their_bytes_are(tmp_path):
     assert "passwd" not in str(error.value)
 
 
+def again(talk: Talk, id: str):
+    """The run of an answer that is recorded once more."""
+    turn = talk.record(id)
+    for _ in turn.follow():
+        pass
+    return talk.as_given(id, turn.run)
+
+
 def test_an_answer_is_recorded_again_word_for_word_and_kept(desk, short, tmp_path):
     talk = Talk(desk, "a")
     *_, shown = talk.ask("Hi", [], Settings(change="one expert a token"))
     answer = last(shown)
-    turn = talk.record(answer["id"])
-    for _ in turn.follow():
-        pass
-    run = turn.run
+    run = again(talk, answer["id"])
     assert run.text == answer["text"] and len(run.codes) == answer["frames"]
     assert len(list(run.view)) == 4 and len(run.edits) == 1
-    files = write(run, talk.transcript(answer["id"]), tmp_path)
+    files = write([run], talk.transcript(answer["id"]), tmp_path, 0.5)
     assert [file.rpartition(".")[2] for file in files] == ["omnirun", "wav", "txt", "html"]
     assert wb.open(files[0]).text == run.text
-    assert soundfile.info(files[1]).frames == len(run.audio)
+    quiet, _ = soundfile.read(files[1])
+    assert quiet == pytest.approx(0.5 * run.audio, abs=1e-4)
     with pytest.raises(ValueError, match="no answer like that"):
         talk.record("../../etc")
+
+
+def test_what_is_opened_tells_when_the_answer_was_made_and_played(desk, short):
+    talk = Talk(desk, "a")
+    for shown in talk.ask("Hi", [], Settings()):
+        if last(shown)["frames"] == 1:
+            time.sleep(0.2)  # its own pace, which a recording does not have
+    answer, now = last(shown), talk.clock()
+    asked, live = shown["exchanges"][0]["asked"], talk.answer(answer["id"])
+    played = [now + 0.08 * i for i in range(answer["frames"])]
+    played[2] = None
+    talk.heard(answer["id"], 9.0, False, {}, [*played, 1.0, 2.0])  # more than there are
+    run = again(talk, answer["id"])
+    told = run.latency.played / 1e9
+    began = live.turn.began - talk.epoch
+    assert asked < began < now and np.isnan(told[2]) and len(told) == len(run.codes)
+    assert told[0] == pytest.approx(now - began) and told[-1] == pytest.approx(played[-1] - began)
+    frames = run.units.emitted[run.units.kind == 1]
+    assert len(frames) == len(told) and (np.delete(told, 2) > np.delete(frames, 2)).all()
+    assert run.latency is not live.times.latency and run.marks == live.times.marks
+    assert run.view.latency().data["frames"][0]["played"][0] > 0
+    assert live.turn.run is None, "nothing but times is kept"
+
+
+@pytest.mark.parametrize("beside", ["experts shuffled", "text only"])
+def test_two_answers_are_kept_in_one_layout(desk, short, tmp_path, beside):
+    talk = Talk(desk, "a")
+    *_, shown = talk.ask("Hi", [], Settings(beside=beside))
+    ids = [answer["id"] for answer in shown["exchanges"][0]["answers"]]
+    runs = [again(talk, id) for id in ids]
+    files = write(runs, "\n".join(map(talk.transcript, ids)), tmp_path)
+    names = [Path(file).name for file in files]
+    assert {"a.omnirun", "a.wav", "b.omnirun"} <= set(names) and ("b.wav" in names) == (
+        beside != "text only"
+    )
+    html = Path(files[-1]).read_text()
+    assert names[-2:] == ["answers.txt", "answers.html"] and '"pair"' in html
+    assert Path(files[-2]).read_text().count("Answered (") == 2

@@ -10,7 +10,7 @@ Left out: hands-free talk; what is computed (talk.py, desk.py).
 import math
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,10 +20,10 @@ import gradio as gr
 import numpy as np
 
 from widgets.view import shown
-from workbench.chat.desk import Desk
 from workbench.chat.files import write
 from workbench.chat.settings import CHANGES, HOTTEST, PACES, SEEDS, VOICES, Settings
 from workbench.chat.talk import Talk
+from workbench.desk import Desk
 from workbench.uploads import CHARACTERS, Example, examples, upload
 
 HERE = Path(__file__).parent
@@ -31,13 +31,14 @@ MICRO = (
     "micro is a tiny model, trained on two CPU cores and still in training: it follows short"
     " English questions, often answers wrongly, and its voice is hard to understand."
 )
+BLIND = "micro\u2019s eye is not trained yet: this went through it, but it cannot tell what it saw."
 HELP = (
-    "Type, attach a recording or a picture, or record yourself. <kbd>Enter</kbd> asks,"
+    "Type, attach recordings, pictures or a short clip, or record yourself. <kbd>Enter</kbd> asks,"
     " <kbd>Esc</kbd> stops; a new question interrupts the answer. Talking hands-free is not there"
     " yet: the part that takes turns is not trained."
 )
 TYPED = ("What is seven plus five?", "What day comes after Monday?")
-FRAME = """<div class="talk">
+FRAME = """<div class="talk" data-blind="BLIND">
 <div class="talk-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0">
 <ol class="talk-intro">
 <li><span><b>Ask</b> in words, with a recording, or with your microphone.</span></li>
@@ -48,6 +49,8 @@ FRAME = """<div class="talk">
 <span class="talk-state" role="status"></span>
 <span class="talk-meter" role="img" aria-label="Sound that is ready ahead of the player"><i></i>
 </span><span class="talk-ahead"></span>
+<label class="talk-volume">Volume <input type="range" min="0" max="200" step="5" value="100"
+></label>
 <button type="button" class="talk-stop" disabled>Stop <kbd>Esc</kbd></button>
 </div></div>"""
 BEGIN = "() => { window.omniTalk.begin(); }"
@@ -65,6 +68,8 @@ addEventListener("message", ({ source, data }) => {
 });
 """
 TITLE = "The four views of this answer: text and speech, experts, attention, latency"
+BOTH = "A beside B: texts and sounds, then the four views of both"
+LOUDEST = 2.0  # volume
 
 
 class Visitors:
@@ -74,10 +79,21 @@ class Visitors:
         self.desk = desk
         self.talks: dict[str, Talk] = {}
         self.folders: dict[str, TemporaryDirectory] = {}
+        self.calls: list[Talk] = []  # of programs
 
     def talk(self, request: gr.Request) -> Talk:
         key = str(request.session_hash)
         return self.talks.setdefault(key, Talk(self.desk, key))
+
+    @contextmanager
+    def call(self, request: gr.Request) -> Iterator[Talk]:
+        """A conversation of one question, which a program asks."""
+        talk = Talk(self.desk, str(request.session_hash))
+        self.calls.append(talk)
+        try:
+            yield talk
+        finally:
+            self.calls.remove(talk)
 
     def folder(self, request: gr.Request) -> Path:
         key = str(request.session_hash)
@@ -88,7 +104,8 @@ class Visitors:
     def leave(self, request: gr.Request) -> None:
         """A page was closed: its turn is free, and nothing of it stays."""
         key = str(request.session_hash)
-        if talk := self.talks.pop(key, None):
+        mine = [talk for talk in self.calls if talk.owner == key]
+        for talk in filter(None, [self.talks.pop(key, None), *mine]):
             talk.stop()
         if folder := self.folders.pop(key, None):
             folder.cleanup()
@@ -100,6 +117,7 @@ def page(desk: Desk) -> gr.Blocks:
     name = escape(lab.name) if lab.source else "the model"
     about = MICRO if lab.name == "micro" else "It hears, thinks and speaks."
     size = f"{lab.about.parameters / 1e6:.1f} million parameters, on this machine alone."
+    frame = FRAME.replace("BLIND", BLIND if lab.name == "micro" else "")
     with gr.Blocks(
         title="Omni Workbench: talk to it", analytics_enabled=False, delete_cache=(600, 3600)
     ) as blocks:
@@ -107,11 +125,11 @@ def page(desk: Desk) -> gr.Blocks:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=420):
                 log = gr.HTML(
-                    {}, html_template=FRAME, js_on_load=(HERE / "talk.js").read_text("utf-8"),
+                    {}, html_template=frame, js_on_load=(HERE / "talk.js").read_text("utf-8"),
                     apply_default_css=False, elem_id="talk",
                 )  # fmt: skip
                 box = gr.MultimodalTextbox(
-                    sources=["upload", "microphone"], file_types=["audio", "image"],
+                    sources=["upload", "microphone"], file_types=["audio", "image", "video"],
                     file_count="multiple", placeholder="Ask something", show_label=False,
                     label="Your question", max_plain_text_length=CHARACTERS, autofocus=True,
                     elem_id="box",
@@ -176,7 +194,7 @@ def page(desk: Desk) -> gr.Blocks:
         log.heard(told, None, log, **at_once)
         log.inspect(look, None, [inside, views, sound, files], **quiet)
         blocks.unload(visitors.leave)
-        gr.api(_endpoint(desk), api_name="answer", concurrency_limit=None)
+        gr.api(_endpoint(visitors), api_name="answer", concurrency_limit=None)
     return blocks
 
 
@@ -223,52 +241,65 @@ def _ask(
 def _heard(talk: Talk, event: gr.EventData, cut: bool) -> dict:
     """What a page says was heard; a page may say anything, so it is checked."""
     said = event._data if isinstance(event._data, dict) else {}
-    numbers = {
-        name: value
-        for name in ("heard", "first_text", "first_sound")
-        if isinstance(value := said.get(name), int | float) and math.isfinite(value)
-    }
+    names = ("heard", "first_text", "first_sound")
+    numbers = {name: said[name] for name in names if _number(said.get(name))}
+    played = said.get("played")
+    played = played if isinstance(played, list) else []
+    played = [at if _number(at) else None for at in played]
     if isinstance(said.get("answer"), str) and "heard" in numbers:
         with suppress(ValueError):  # of an answer that is no longer kept
-            talk.heard(said["answer"], numbers.pop("heard"), cut, numbers)
+            talk.heard(said["answer"], numbers.pop("heard"), cut, numbers, played)
     return talk.shown()
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
 def _look(visitors: Visitors, event: gr.EventData, request: gr.Request) -> Iterator[tuple]:
-    """Record an answer again, and show what happened inside."""
+    """Record an answer again, or both of a question, and show what happened inside."""
     talk = visitors.talk(request)
     said = event._data if isinstance(event._data, dict) else {}
+    ids = [str(said[name]) for name in ("answer", "beside") if said.get(name)]
+    volume = said.get("volume")
+    volume = min(LOUDEST, max(0.0, volume)) if _number(volume) else 1.0
 
     def note(text: str, role: str = "status") -> tuple:
         told = f'<p class="note" role="{role}">{escape(text)}</p>'
         return gr.Column(visible=True), told, gr.Audio(visible=False), gr.File(visible=False)
 
     try:
-        id = str(said.get("answer"))
-        turn = talk.record(id)
-        for item in turn.follow():
-            if isinstance(item, int):
-                yield note(f"Waiting: {item} before yours.")
-            elif turn.chunks % 8 == 1:
-                yield note("Saying it once more, with everything recorded \u2026")
-        if turn.run is None:
-            raise ValueError(turn.error or "it was stopped")
-        yield note("Drawing the four views \u2026")
-        run = turn.run
-        paths = write(run, talk.transcript(id), visitors.folder(request))
+        runs = []
+        for id, name in zip(ids, ("A ", "B ") if len(ids) > 1 else ("",), strict=True):
+            turn = talk.record(id)
+            for item in turn.follow():
+                if isinstance(item, int):
+                    yield note(f"Waiting: {item} before yours.")
+                elif turn.chunks % 8 == 1:
+                    yield note(f"Saying {name or 'it '}once more, with everything recorded \u2026")
+            if turn.run is None:
+                raise ValueError(turn.error or "it was stopped")
+            runs.append(talk.as_given(id, turn.run))
+        yield note("Drawing the views \u2026")
+        told = "\n".join(talk.transcript(id) for id in ids)
+        paths = write(runs, told, visitors.folder(request), volume)
         html = Path(paths[-1]).read_text("utf-8")
+        texts = " and ".join(f"\u201c{escape(shown(run.text, 60))}\u201d" for run in runs)
+        title = TITLE if len(runs) == 1 else BOTH
         frame = (
-            f"<h2>Inside \u201c{escape(shown(run.text, 90))}\u201d</h2>"
-            f'<iframe sandbox="allow-scripts" title="{TITLE}" srcdoc="{escape(html)}"></iframe>'
+            f"<h2>Inside {texts}</h2>"
+            f'<iframe sandbox="allow-scripts" title="{title}" srcdoc="{escape(html)}"></iframe>'
         )
-        pulses = (np.clip(run.audio, -1, 1) * 32767).astype(np.int16)
-        audio = gr.Audio((run.meta.rate, pulses), visible=True) if len(pulses) else gr.skip()
-        yield gr.Column(visible=True), frame, audio, gr.File(paths, visible=True)
+        sound = gr.Audio(visible=False)  # the page of A and B has players of its own
+        if len(runs) == 1 and len(runs[0].audio):
+            pulses = (np.clip(volume * runs[0].audio, -1, 1) * 32767).astype(np.int16)
+            sound = gr.Audio((runs[0].meta.rate, pulses), visible=True)
+        yield gr.Column(visible=True), frame, sound, gr.File(paths, visible=True)
     except ValueError as error:
-        yield note(f"This answer cannot be opened: {error}", "alert")
+        yield note(f"This cannot be opened: {error}", "alert")
 
 
-def _endpoint(desk: Desk) -> Callable:
+def _endpoint(visitors: Visitors) -> Callable:
     def answer(
         request: gr.Request,
         text: str = "",
@@ -288,7 +319,8 @@ def _endpoint(desk: Desk) -> Callable:
             chosen = (speak, voice, pace, temperature, seed, system, False, change)
             settings = Settings(*chosen)
             files = [upload(b64decode(sound, validate=True), "the sound")] if sound else []
-            yield from _pieces(Talk(desk, str(request.session_hash)), text, files, settings)
+            with visitors.call(request) as talk:
+                yield from _pieces(talk, text, files, settings)
         except (ValueError, TypeError) as error:
             raise gr.Error(str(error), print_exception=False) from None
 

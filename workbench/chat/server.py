@@ -24,8 +24,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gradio as gr
 
-from workbench.chat.desk import Desk
 from workbench.chat.page import page
+from workbench.desk import Desk
 from workbench.lab import Lab, load
 from workbench.uploads import LARGEST
 

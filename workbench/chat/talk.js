@@ -1,5 +1,6 @@
 // The conversation as it is drawn, and a gapless player of its sound: runs once, in gr.HTML.
 // In: props.value, what talk.py's `shown` gives. Out: the events 'halt', 'heard' and 'inspect'.
+// Times that are told are on the clock of the conversation, which every message carries.
 // All text is set as text. Left out: an <audio> element (the page has one beside the files).
 
 const RATE = 24000;
@@ -9,6 +10,8 @@ const state = element.querySelector(".talk-state");
 const meter = element.querySelector(".talk-meter i");
 const ahead = element.querySelector(".talk-ahead");
 const halt = element.querySelector(".talk-stop");
+const volume = element.querySelector(".talk-volume input");
+const blind = element.querySelector(".talk").dataset.blind;
 
 function made(tag, name, text) {
   const node = document.createElement(tag);
@@ -33,9 +36,16 @@ const player = {
       this.meter = this.context.createAnalyser();
       this.meter.fftSize = 2048;
       this.meter.connect(this.context.destination);
+      this.gain = this.context.createGain();
+      this.gain.connect(this.meter);
+      this.loud();
     }
     if (this.context.state !== "running") this.context.resume();
     return this.context;
+  },
+
+  loud() {
+    if (this.gain) this.gain.gain.value = volume.value / 100;
   },
 
   now() {
@@ -56,7 +66,7 @@ const player = {
     buffer.copyToChannel(samples, 0);
     const source = context.createBufferSource();
     source.buffer = buffer;
-    source.connect(this.meter);
+    source.connect(this.gain);
     source.start(at);
     this.next = at + samples.length / RATE;
     this.rows.push({ id, at, seconds: samples.length / RATE, source });
@@ -106,6 +116,7 @@ function samplesOf(text) {
 
 let shown = { version: 0, exchanges: [] };
 let asked = performance.now(); // when the last question was asked
+const span = { low: -Infinity, high: Infinity }; // between this clock and the conversation's, seconds
 const measured = new Map(); // answer -> {start, first_text, first_sound, told}
 let replaying = "";
 
@@ -113,7 +124,7 @@ const answers = () => shown.exchanges.flatMap((exchange) => exchange.answers);
 const over = (answer) => ["done", "stopped", "failed"].includes(answer.state);
 
 function measures(id) {
-  if (!measured.has(id)) measured.set(id, { start: asked });
+  if (!measured.has(id)) measured.set(id, { start: asked, played: [] });
   return measured.get(id);
 }
 
@@ -132,13 +143,22 @@ function take(sound) {
     const at = player.put(id, samples);
     const mine = measures(id);
     mine.first_sound ??= (at - mine.start) / 1000;
+    mine.played[number] = at / 1000;
   }
   for (const old of [...player.got.keys()].slice(0, -24)) player.got.delete(old);
 }
 
-function tell(id, event) {
+function tell(id, event, heard) {
   const { first_text, first_sound } = measures(id);
-  trigger(event, { answer: id, heard: player.heard(id), first_text, first_sound });
+  trigger(event, { answer: id, heard, first_text, first_sound, played: played(id) });
+}
+
+// When each frame was played first. A message left after it was made and before it came, both ways:
+// the two clocks differ by what lies in the middle.
+function played(id) {
+  const off = Number.isFinite(span.low) ? (span.low + span.high) / 2 : span.high;
+  const now = performance.now() / 1000;
+  return Array.from(measures(id).played, (at) => (at <= now ? Number((at - off).toFixed(4)) : null));
 }
 
 // Stop: silence first, then tell the model.
@@ -151,8 +171,7 @@ function stop() {
     const mine = measures(id);
     player.silenced.add(id);
     mine.told = true;
-    const { first_text, first_sound } = mine;
-    trigger("halt", { answer: id, heard: seconds, first_text, first_sound });
+    tell(id, "halt", seconds);
   }
   tick();
 }
@@ -188,14 +207,32 @@ function exchangeNode(exchange) {
   const root = made("section", "talk-exchange");
   const question = made("div", "talk-question");
   const files = made("span", "talk-files");
+  const seen = made("div", "talk-seen");
+  const note = made("p", "talk-blind");
   const text = made("p", "talk-asked");
-  question.append(files, text);
+  question.append(files, seen, note, text);
   const error = made("p", "talk-error");
   error.setAttribute("role", "alert");
   const row = made("div", "talk-answers");
-  root.append(question, error, row);
+  const both = made("button", "talk-both", "Open A beside B in workbench");
+  both.type = "button";
+  root.append(question, error, row, both);
   log.append(root);
-  return { root, files, text, error, row };
+  return { root, files, seen, note, text, error, row, both };
+}
+
+// Pictures come as addresses that hold them; anything else is not shown.
+function drawSeen(nodes, pictures) {
+  if (nodes.seen.childElementCount === pictures.length) return;
+  const shown = pictures.filter(([address]) => address.startsWith("data:image/jpeg;base64,"));
+  nodes.seen.replaceChildren(
+    ...shown.map(([address, told]) => Object.assign(made("img"), { src: address, alt: told, title: told })),
+  );
+  put(nodes.note, shown.length ? blind : "");
+}
+
+function inspect(answer, beside) {
+  trigger("inspect", { answer: answer.id, beside: beside?.id, volume: volume.value / 100 });
 }
 
 function answerNode(row, answer) {
@@ -212,7 +249,7 @@ function answerNode(row, answer) {
   const look = made("button", "", "Open in workbench");
   for (const button of [again, look]) button.type = "button";
   again.onclick = () => replay(answer.id);
-  look.onclick = () => trigger("inspect", { answer: answer.id });
+  look.onclick = () => inspect(answer);
   acts.append(again, look);
   root.append(head, text, note, chips, acts);
   row.append(root);
@@ -279,6 +316,7 @@ function draw() {
   const value = props.value;
   if (!value || !value.version || value.version < shown.version) return;
   shown = value;
+  span.high = Math.min(span.high, performance.now() / 1000 - value.clock);
   const low = log.scrollHeight - log.scrollTop - log.clientHeight < 120;
   const fresh = value.exchanges.at(-1);
   const begun = fresh && !drawn.has(fresh.id);
@@ -290,12 +328,18 @@ function draw() {
     }
   take(value.sound);
   for (const exchange of value.exchanges) {
-    if (!drawn.has(exchange.id)) drawn.set(exchange.id, exchangeNode(exchange));
+    if (!drawn.has(exchange.id)) {
+      drawn.set(exchange.id, exchangeNode(exchange));
+      span.low = Math.max(span.low, asked / 1000 - exchange.asked);
+    }
     const nodes = drawn.get(exchange.id);
     put(nodes.files, exchange.files.join(", "));
     put(nodes.text, exchange.text);
     put(nodes.error, exchange.error);
+    drawSeen(nodes, exchange.pictures);
     const pair = exchange.answers.length > 1;
+    nodes.both.hidden = !pair || !exchange.answers.every((a) => over(a) && a.words);
+    nodes.both.onclick = () => inspect(...exchange.answers);
     nodes.row.classList.toggle("pair", pair);
     exchange.answers.forEach((answer, index) => {
       if (!drawn.has(answer.id)) drawn.set(answer.id, answerNode(nodes.row, answer));
@@ -328,7 +372,7 @@ function tick() {
     const mine = measures(answer.id);
     if (over(answer) && !mine.told && !playing(answer.id)) {
       mine.told = true;
-      tell(answer.id, "heard");
+      tell(answer.id, "heard", player.heard(answer.id));
     }
   }
   if (!sounding && !live) {
@@ -339,6 +383,7 @@ function tick() {
 }
 
 halt.onclick = stop;
+volume.oninput = () => player.loud();
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !halt.disabled) stop();
 });

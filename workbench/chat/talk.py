@@ -6,14 +6,15 @@
 
 `shown` is all that the page draws, a plain JSON value: the conversation, and the latest sound as
 numbered frames of 16-bit PCM (the last `WINDOW` of them, so that a page may miss a message). Text
-comes as soon as it is there, before its sound. The page says how much of an answer was heard; where
-it was interrupted, the rest is shown as not heard, and is no part of what the model remembers.
+comes as soon as it is there, before its sound. The page says how much of an answer was heard, and
+when each frame was; where it was interrupted, the rest is shown as not heard, and is no part of
+what the model remembers. Times are told on the clock of the conversation, which messages carry.
 Left out: branches of a conversation; Gradio (page.py).
 """
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
 from time import monotonic
@@ -21,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from model.senses.message import Audio, Image, Message, Text
+from model.senses.message import Audio, Image, Message, Text, Video
 from model.turn import Chunk
-from workbench.chat.desk import Ask, Desk, Turn
-from workbench.chat.files import received, told
+from workbench.chat.files import Sensed, pictures, received, told
 from workbench.chat.settings import Change, Settings
-from workbench.run import Run
+from workbench.desk import Ask, Desk, Turn
+from workbench.run import Latency, Run, Units
 from workbench.uploads import words
 
 LIVE = ("align", "latency")  # what is recorded while an answer is given
@@ -35,6 +36,16 @@ SOUNDLESS = ("align", "codes")
 WINDOW = 16  # frames of sound that a message holds at most
 TOGETHER = 4  # frames that may wait for one message, when they are there already
 KEPT = 20  # questions of a conversation
+ORDER = (Video, Image, Audio)  # of the parts of a question, then its words: as in training
+
+
+@dataclass(frozen=True)
+class Times:
+    """When an answer was made; what else was recorded of it is let go."""
+
+    latency: Latency
+    units: Units
+    marks: dict[str, int]
 
 
 @dataclass(eq=False)
@@ -55,6 +66,8 @@ class Answer:
     unspoken: int | None = None  # words without speech
     chips: dict[str, float] = field(default_factory=dict)  # what the page measured, seconds
     made: dict[str, float] = field(default_factory=dict)  # seconds after it was asked for, here
+    times: Times | None = None  # when it is over
+    played: tuple[float | None, ...] = ()  # when the page played each frame, on the talk's clock
     state: str = "waiting"
     error: str = ""
     ends: list[int] = field(default_factory=list)  # of each token, in the text
@@ -66,7 +79,9 @@ class Exchange:
     """A question and its answers."""
 
     text: str
-    parts: tuple[Audio | Image | Text, ...] = ()
+    asked: float  # on the clock of the talk
+    parts: tuple[Sensed | Text, ...] = ()
+    pictures: list[tuple[str, str]] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     error: str = ""
     id: str = field(default_factory=lambda: token_hex(8))
@@ -76,21 +91,26 @@ class Talk:
     def __init__(self, desk: Desk, owner: str):
         self.desk, self.owner = desk, owner
         self.exchanges: list[Exchange] = []
-        self.version = 0
+        self.version, self.epoch = 0, monotonic()
+
+    def clock(self) -> float:
+        """Seconds of this conversation."""
+        return monotonic() - self.epoch
 
     # --- asking -----------------------------------------------------------------------------------
 
     def ask(
-        self, text: str, files: Sequence[str | Path | Audio | Image], settings: Settings
+        self, text: str, files: Sequence[str | Path | Sensed], settings: Settings
     ) -> Iterator[dict[str, Any]]:
         """Answer a question; what is to be shown, again and again. The turn before it ends."""
         self.stop()
         before = self.history() if settings.remember else ()
-        exchange = Exchange(text)
+        exchange = Exchange(text, self.clock())
         self.exchanges = [*self.exchanges[1 - KEPT :], exchange]
         try:
             exchange.text = words(text, "the question")
             exchange.parts = _parts(exchange.text, files)
+            exchange.pictures = [one for part in _sensed(exchange) for one in pictures(part)]
             system = words(settings.system, "the system prompt")
         except ValueError as error:
             exchange.error = str(error)
@@ -144,6 +164,8 @@ class Talk:
             answer.unspoken = _unspoken(answer, spoken.tolist())
             starts = np.where(spoken, run.spans[:, 0], np.inf)
             answer.starts = tuple(np.minimum.accumulate(starts[::-1])[::-1].tolist())
+        if run.latency is not None:
+            answer.times = Times(run.latency, run.units, run.marks)
         answer.turn.run = None
         self._mark(answer)
 
@@ -153,13 +175,20 @@ class Talk:
         """End what is being said, before its next word or frame."""
         for exchange in self.exchanges[-1:]:
             for answer in exchange.answers:
-                if answer.turn is not None and answer.turn.live:
-                    answer.turn.stopping.set()
-                    self.desk.stop(answer.turn)
+                if answer.turn is not None:
+                    answer.turn.stop()
 
-    def heard(self, id: str, seconds: float, cut: bool, chips: dict[str, float]) -> None:
+    def heard(
+        self,
+        id: str,
+        seconds: float,
+        cut: bool,
+        chips: dict[str, float],
+        played: Sequence[float | None] = (),
+    ) -> None:
         """The page says how much of an answer was heard, and what it measured."""
         answer = self.answer(id)
+        answer.played = tuple(played[: answer.total])
         answer.chips = {name: float(value) for name, value in chips.items()}
         answer.heard = min(max(0.0, float(seconds)), answer.samples / self.desk.rate)
         if cut and answer.state == "done":
@@ -209,6 +238,24 @@ class Talk:
         kinds = tuple(k for k in FULL if ask.turn["speak"] or k not in SOUNDLESS)
         return self.desk.put(Ask(ask.turn, ask.edits, kinds, chunks), self.owner)
 
+    def as_given(self, id: str, run: Run) -> Run:
+        """The answer recorded again, with the times at which it was made and played at first."""
+        answer = self.answer(id)
+        then = answer.times
+        if then is None or run.latency is None or not _alike(then.units, run.units):
+            return run
+        played = None
+        if answer.played:
+            told = [np.nan if at is None else at for at in answer.played]
+            told += [np.nan] * (len(run.codes) - len(told))
+            played = 1e9 * (np.array(told) - (answer.turn.began - self.epoch))
+        return replace(
+            run,
+            latency=replace(then.latency, played=played),
+            units=replace(run.units, emitted=then.units.emitted),
+            marks=then.marks,
+        )
+
     def transcript(self, id: str) -> str:
         """A question and this answer to it, as plain text."""
         answer = self.answer(id)
@@ -233,13 +280,16 @@ class Talk:
             {
                 "id": exchange.id,
                 "text": exchange.text,
+                "asked": exchange.asked,
                 "files": [told(part) for part in _sensed(exchange)],
+                "pictures": exchange.pictures,
                 "error": exchange.error,
                 "answers": [self._shown(answer) for answer in exchange.answers],
             }
             for exchange in self.exchanges
         ]
-        return {"version": self.version, "exchanges": exchanges, "sound": sound}
+        told_at = {"version": self.version, "clock": self.clock()}
+        return {**told_at, "exchanges": exchanges, "sound": sound}
 
     def _shown(self, answer: Answer) -> dict[str, Any]:
         turn, seconds = answer.turn, answer.samples / self.desk.rate
@@ -294,16 +344,21 @@ def _unspoken(answer: Answer, spoken: Sequence[bool]) -> int:
     return words.count(False)
 
 
-def _parts(text: str, files: Sequence[Any]) -> tuple[Audio | Image | Text, ...]:
-    """A question in the order in which the model was trained: pictures, sounds, words."""
-    ready = [file for file in files if isinstance(file, Audio | Image)]
-    sensed = [*ready, *received([f for f in files if not isinstance(f, Audio | Image)])]
-    sensed.sort(key=lambda part: isinstance(part, Audio))
+def _alike(one: Units, other: Units) -> bool:
+    """Are these the same words and frames in the same order?"""
+    return np.array_equal(one.kind, other.kind) and np.array_equal(one.token, other.token)
+
+
+def _parts(text: str, files: Sequence[Any]) -> tuple[Sensed | Text, ...]:
+    """A question in the order in which the model was trained: clips, pictures, sounds, words."""
+    ready = [file for file in files if isinstance(file, Sensed)]
+    sensed = [*ready, *received([f for f in files if not isinstance(f, Sensed)])]
+    sensed.sort(key=lambda part: ORDER.index(type(part)))
     asked = (*sensed, *([Text(text)] if text else []))
     if not asked:
         raise ValueError("there is no question yet: type one, record one, or add a file")
     return asked
 
 
-def _sensed(exchange: Exchange) -> list[Audio | Image]:
+def _sensed(exchange: Exchange) -> list[Sensed]:
     return [part for part in exchange.parts if not isinstance(part, Text)]

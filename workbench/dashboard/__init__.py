@@ -2,15 +2,14 @@
 
     omni dashboard                     # http://127.0.0.1:5006; --port, --no-browser, --model
 
-    inputs.py   what may go in: examples, and uploads, checked before they are decoded
     form.py     edits as forms, read from their own signatures
-    desk.py     one model, one turn at a time: the queue, progress, Stop
-    tab.py      what one browser tab holds: the turn it sees, the run it has pinned
+    job.py      what a click on Run sets going: a turn at the desk, followed, then drawn
+    tab.py      what one browser tab holds: the job it sees, the one it has pinned
     page.py     the page of a tab, made of goes_in.py, changes.py, comes_out.py (with beside.py)
                 and inside.py; its frame is page.html, its look look.py and two sheets
     live.py     the views, by the very files that notebooks use, sharing one selection
     server.py   the server, on this machine alone
 
-The first four know nothing of Panel. Nothing is asked of any network.
+The first three know nothing of Panel. Nothing is asked of any network.
 Left out: microphones (the chat has them), films, conversations of several turns.
 """

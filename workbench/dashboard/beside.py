@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from widgets.view import escape
 from workbench.compare import Measure, Passage
-from workbench.dashboard.desk import Turn
+from workbench.dashboard.job import Job
 from workbench.dashboard.look import player
 from workbench.run import Run
 
 MEASURES = ("words changed", "KL, mean", "speech", "mel distance", "first output")
 
 
-def comparison(turn: Turn) -> str:
+def comparison(job: Job) -> str:
     """What was changed and what came of it, with both sounds."""
-    change = turn.change
-    lines = {repr(choice.edit): choice.line for choice in turn.ask.choices}
+    change = job.change
+    lines = {repr(choice.edit): choice.line for choice in job.order.choices}
     changed = escape(", ".join(lines.get(one, one) for one in change.changed) or "nothing", 1000)
     pair = _side("A", change.text, change.run) + _side("B", change.text, change.alt)
     measures = change.measures()

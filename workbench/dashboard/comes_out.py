@@ -12,7 +12,7 @@ import panel as pn
 
 from widgets.view import escape
 from workbench.dashboard.beside import comparison
-from workbench.dashboard.desk import Turn
+from workbench.dashboard.job import Job
 from workbench.dashboard.look import html, line, player, put, sentence, stack
 from workbench.dashboard.tab import Tab
 from workbench.run import Run
@@ -41,26 +41,26 @@ class ComesOut:
         self.hint = html(f'<p class="soft">{HINT}</p>', visible=False)
         self.panel = stack(self.said, self.sound, self.figures, self.files, self.hint)
 
-    def stream(self, turn: Turn) -> None:
+    def stream(self, job: Job) -> None:
         """What has come so far."""
-        kind = "said" if turn.text.strip() else "said none"
-        text = escape(turn.text.strip(), 4000) or "\u2026"
+        kind = "said" if job.text.strip() else "said none"
+        text = escape(job.text.strip(), 4000) or "\u2026"
         put(self.said, f'<div class="{kind}">{text}</div>')
         self.sound.visible = self.files.visible = self.hint.visible = False
         put(self.figures, "")
 
-    def failed(self, turn: Turn) -> None:
-        put(self.said, sentence(turn.error))
+    def failed(self, job: Job) -> None:
+        put(self.said, sentence(job.error))
 
-    def show(self, turn: Turn) -> None:
-        """A turn that is over."""
-        run = self.run = turn.run
+    def show(self, job: Job) -> None:
+        """A job that is over."""
+        run = self.run = job.run
         text = escape(run.text.strip(), 4000) or "(no words)"
         put(self.said, f'<div class="said">{text}</div>')
         if len(run.audio):
             put(self.sound, player(run.audio, run.meta.rate, "the answer"))
         self.sound.visible = bool(len(run.audio))
-        put(self.figures, chips(turn))
+        put(self.figures, chips(job))
         self.files.visible = True
 
     def compare(self, tab: Tab) -> None:
@@ -79,9 +79,9 @@ class ComesOut:
         self.hint.visible = tab.shown is not None and (both is None or bool(trouble))
 
 
-def chips(turn: Turn) -> str:
+def chips(job: Job) -> str:
     """The figures of a run, in a line."""
-    run = turn.run
+    run = job.run
     end = run.marks.get("end", 0) / 1e9
     told = [("words", f"{len(run.words)}")]
     if "first word" in run.marks:
@@ -93,8 +93,8 @@ def chips(turn: Turn) -> str:
     if end:
         told.append(("made in", f"{end:.1f} s while recorded"))
     told.append(("seed", str(run.inputs.seed)))
-    if turn.ask.choices and turn.change is None:
-        told.append(("changed", ", ".join(choice.line for choice in turn.ask.choices)))
+    if job.order.choices and job.change is None:
+        told.append(("changed", ", ".join(choice.line for choice in job.order.choices)))
     each = "".join(f"<span>{name} <b>{escape(value)}</b></span>" for name, value in told)
     return f'<div class="chips">{each}</div>'
 

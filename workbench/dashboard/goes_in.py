@@ -10,7 +10,7 @@ import panel as pn
 from model.data.voices import NAMED
 from model.senses.message import Audio, Image
 from widgets.view import escape
-from workbench.dashboard.desk import Ask
+from workbench.dashboard.job import Order
 from workbench.dashboard.look import html, line, picture, player, put, sentence, stack
 from workbench.uploads import CHARACTERS, LARGEST, LONGEST, examples, upload, words
 
@@ -107,7 +107,7 @@ class GoesIn:
 
     # --- what it comes to -------------------------------------------------------------------------
 
-    def ask(self) -> Ask:
+    def order(self) -> Order:
         """What is to be run, without edits; a ValueError where something is missing."""
         way, text = self.way.value, words(self.text.value or "", "the text")
         turn, told = {}, {}
@@ -139,7 +139,7 @@ class GoesIn:
         ):
             if widget.value is not None and widget.value != usual:
                 turn[name] = widget.value
-        return Ask(turn, record=kinds(self.record.value, speak, way == ALOUD), told=told)
+        return Order(turn, record=kinds(self.record.value, speak, way == ALOUD), told=told)
 
     def _part(self, part: Audio | Image, name: str, turn: dict, told: dict) -> None:
         sense = "audio" if isinstance(part, Audio) else "image"

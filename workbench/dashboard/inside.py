@@ -52,13 +52,13 @@ class Inside:
 
     def show(self) -> None:
         """What the tab holds now."""
-        tab, turn = self.tab, self.tab.compared
-        self.which.visible = turn is not None
+        tab, job = self.tab, self.tab.compared
+        self.which.visible = job is not None
         if tab.shown is None:
             return
         views = tab.shown.views
-        if turn is not None and self.which.value != ONE:
-            views = (turn.both or turn.views) if self.which.value == BOTH else tab.pinned.views
+        if job is not None and self.which.value != ONE:
+            views = (job.both or job.views) if self.which.value == BOTH else tab.pinned.views
         self.names.visible = len(views) > 1
         if views is not self.drawn:
             self.drawn = views

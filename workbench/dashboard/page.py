@@ -2,7 +2,7 @@
 
     page = Page(Tab(desk)); page.template()
 
-While a turn is live, the page looks at it several times a second; else it does nothing.
+While a job is live, the page looks at it several times a second; else it does nothing.
 Left out: the cards themselves (goes_in.py, changes.py, comes_out.py, inside.py).
 """
 
@@ -12,14 +12,14 @@ import panel as pn
 
 from workbench.dashboard.changes import Changes
 from workbench.dashboard.comes_out import ComesOut
-from workbench.dashboard.desk import LIVE, Ask
 from workbench.dashboard.form import with_edits
 from workbench.dashboard.goes_in import GoesIn
 from workbench.dashboard.inside import Inside
+from workbench.dashboard.job import LIVE, Order
 from workbench.dashboard.look import FOLDER, code, html, line, put, sentence, stack
 from workbench.dashboard.tab import Tab
 
-PERIOD = 150  # ms between two looks at a turn that is live
+PERIOD = 150  # ms between two looks at a job that is live
 MICRO = (
     "micro is a tiny model ({}), trained here on two CPU cores. It hears, thinks and speaks, and is"
     " often wrong."
@@ -81,16 +81,16 @@ class Page:
 
     # --- what is asked for ------------------------------------------------------------------------
 
-    def ask(self) -> Ask:
-        ask = self.goes_in.ask()
-        if self.again.visible and self.again.value and "aloud" not in ask.turn:
+    def order(self) -> Order:
+        order = self.goes_in.order()
+        if self.again.visible and self.again.value and "aloud" not in order.turn:
             words = tuple(self.tab.pinned.run.words.tolist())
-            ask = replace(ask, turn={**ask.turn, "words": words, "most": max(1, len(words))})
-        return replace(ask, choices=self.changes.choices())
+            order = replace(order, turn={**order.turn, "words": words, "most": max(1, len(words))})
+        return replace(order, choices=self.changes.choices())
 
     def run(self) -> None:
         try:
-            self.tab.run(self.ask())
+            self.tab.run(self.order())
         except ValueError as error:
             put(self.status, sentence(error))
             return
@@ -103,27 +103,27 @@ class Page:
         """Say what a click on Run would do, as Python and in megabytes."""
         self.script.value, self.copy.disabled = "", True
         try:
-            self.goes_in.ask()
+            self.goes_in.order()
         except ValueError as error:
             if not self.tab.busy:
                 put(self.status, sentence(error, "soft"))
             return
         try:
-            ask = self.ask()
+            order = self.order()
             self.copy.disabled = False
-            self.script.value = ask.code(self.tab.desk.lab.name)
-            put(self.code, code(with_edits(ask.choices)) if ask.choices else "")
-            self.code.visible = bool(ask.choices)
+            self.script.value = order.code(self.tab.desk.lab.name)
+            put(self.code, code(with_edits(order.choices)) if order.choices else "")
+            self.code.visible = bool(order.choices)
             if not self.tab.busy:
-                put(self.status, f'<p class="soft">{self._size(ask)}</p>')
+                put(self.status, f'<p class="soft">{self._size(order)}</p>')
         except ValueError as error:
             if not self.tab.busy:
                 put(self.status, sentence(error))
 
-    def _size(self, ask: Ask) -> str:
-        if not ask.record:
+    def _size(self, order: Order) -> str:
+        if not order.record:
             return "Nothing is recorded besides text and sound."
-        estimate = self.tab.desk.estimate(ask)
+        estimate = self.tab.desk.estimate(order.ask)
         if estimate is None:
             return "Another turn is being run; yours will wait for it."
         return f'<span title="{estimate}">It will record up to {estimate.total:.2g} MB.</span>'
@@ -131,32 +131,32 @@ class Page:
     # --- what comes of it -------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Show how far the turn of this tab is."""
-        turn = self.tab.turn
-        state, before = turn.state, self.tab.desk.place(turn)  # as they are now
+        """Show how far the job of this tab is."""
+        job = self.tab.job
+        state, before = job.state, job.place  # as they are now
         told = {
             "waiting": f"Waiting: {before} turn{'s' * (before != 1)} before yours.",
-            "running": f"Running for {turn.seconds:.1f} s: {turn.words} words,"
-            f" {turn.speech:.1f} s of speech.",
+            "running": f"Running for {job.seconds:.1f} s: {job.words} words,"
+            f" {job.speech:.1f} s of speech.",
             "drawing": "Drawing the views.",
-            "stopped": f"Stopped after {turn.seconds:.1f} s.",
-            "done": f"Done in {turn.seconds:.1f} s.",
+            "stopped": f"Stopped after {job.seconds:.1f} s.",
+            "done": f"Done in {job.seconds:.1f} s.",
             "failed": "",
         }[state]
         still = "" if state in LIVE else " still"
         put(self.status, f'<div class="going{still}"><i></i></div>'
             f'<p class="soft" role="status">{told}</p>')  # fmt: skip
         if state in LIVE:
-            self.comes_out.stream(turn)
+            self.comes_out.stream(job)
             return
         if self.timer is not None:
             self.timer.stop()
             self.timer = None
         self.go.disabled, self.halt.disabled = False, True
-        if state == "failed":
-            self.comes_out.failed(turn)
+        if job.run is None and job.error:
+            self.comes_out.failed(job)
         if self.tab.look():
-            self.comes_out.show(turn)
+            self.comes_out.show(job)
             self.comes_out.compare(self.tab)
             self.inside.show()
 

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 import panel as pn
 
-from workbench.dashboard.desk import Desk
 from workbench.dashboard.form import ranges
 from workbench.dashboard.look import Calm
 from workbench.dashboard.page import Page
 from workbench.dashboard.tab import Tab
+from workbench.desk import Desk
 from workbench.lab import Lab, load
 
 ADDRESS = "127.0.0.1"

@@ -1,7 +1,7 @@
-"""What one browser tab holds: the turn it waits for, the run it shows, the run it has pinned.
+"""What one browser tab holds: the job it waits for, the one it shows, the one it has pinned.
 
     tab = Tab(desk)
-    tab.run(ask); ...; tab.look()       # the turn is over: its run is shown
+    tab.run(order); ...; tab.look()     # the job is over: its run is shown
     tab.pin()                           # that run is A; the next one that is run is B
     tab.compared                        # that B, while A is pinned: its change, and both in views
 
@@ -9,45 +9,47 @@ Two tabs share the desk, and nothing else.
 """
 
 from dataclasses import replace
+from secrets import token_hex
 
-from workbench.dashboard.desk import Ask, Desk, Turn
+from workbench.dashboard.job import Job, Order
+from workbench.desk import Desk
 
 
 class Tab:
     def __init__(self, desk: Desk):
-        self.desk = desk
-        self.turn: Turn | None = None  # the last that was asked for
-        self.shown: Turn | None = None  # the last that has a run
-        self.pinned: Turn | None = None
+        self.desk, self.owner = desk, token_hex(8)
+        self.job: Job | None = None  # the last that was asked for
+        self.shown: Job | None = None  # the last that has a run
+        self.pinned: Job | None = None
 
     @property
     def busy(self) -> bool:
-        return self.turn is not None and self.turn.live
+        return self.job is not None and self.job.live
 
     @property
-    def compared(self) -> Turn | None:
-        """The turn that is shown, if it was compared with the one that is pinned."""
+    def compared(self) -> Job | None:
+        """The one that is shown, if it was compared with the one that is pinned."""
         a, b = self.pinned, self.shown
-        same = a is not None and b is not None and b.ask.beside is a.run
+        same = a is not None and b is not None and b.order.beside is a.run
         return b if same and b.change is not None else None
 
-    def run(self, ask: Ask) -> None:
+    def run(self, order: Order) -> None:
         """Ask for a turn; it will be compared with what is pinned now."""
         if self.busy:
             raise ValueError("a turn of this tab is still going; stop it first")
         beside = None if self.pinned is None else self.pinned.run
-        self.turn = self.desk.put(replace(ask, beside=beside))
+        self.job = Job(self.desk, replace(order, beside=beside), self.owner)
 
     def stop(self) -> None:
-        if self.turn is not None and self.turn.live:
-            self.desk.stop(self.turn)
+        if self.job is not None:
+            self.job.stop()
 
     def look(self) -> bool:
         """Whether there is something new to show."""
-        turn = self.turn
-        if turn is None or turn.live or turn.run is None or turn is self.shown:
+        job = self.job
+        if job is None or job.live or job.run is None or job is self.shown:
             return False
-        self.shown = turn
+        self.shown = job
         return True
 
     def pin(self) -> None:

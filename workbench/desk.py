@@ -5,9 +5,10 @@
     for item in turn.follow(): ...     # places in the line, then chunks; leaving it stops the turn
     turn.state, turn.run
 
-A single thread takes turns from the line. Everybody's first turn comes before anybody's second one,
-otherwise who came first goes first. Stop takes effect before the next chunk (a word, or 80 ms of
-sound); what was said until then is a Run like any other.
+The chat and the dashboard stand on it. A single thread takes turns from the line. Everybody's first
+turn comes before anybody's second one, otherwise who came first goes first. Stop takes effect
+before the next chunk (a word, or 80 ms of sound); what was said until then is a Run like any other.
+Whoever follows a turn does the rest (drawing, files) in a thread of their own.
 Left out: several models, or several turns in one batch.
 """
 
@@ -17,13 +18,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
 from model.turn import Chunk
 from workbench.edits import Edit
 from workbench.lab import Lab
+from workbench.record import Estimate, Recording
 from workbench.run import Run
 
 LONGEST_LINE = 32  # turns that may wait
@@ -77,7 +79,13 @@ class Turn:
             while (item := self.news.get()) is not None:
                 yield item
         finally:
-            self.desk.stop(self)
+            self.stop()
+
+    def stop(self) -> None:
+        """End it before its next chunk, or take it out of the line."""
+        if self.live:
+            self.stopping.set()
+            self.desk.drop(self)
 
 
 class Desk:
@@ -85,6 +93,7 @@ class Desk:
         self.lab = lab
         self.rate = lab.about.rate  # the weights' fingerprint is taken here, not in the first turn
         self.running: Turn | None = None
+        self._model = Lock()  # whoever holds it may change the model, or look at its parts
         self._waiting: list[Turn] = []
         self._change = Condition()
         self._open = True
@@ -95,6 +104,8 @@ class Desk:
         """Ask for a turn; it is run when those before it are over."""
         turn = Turn(ask, owner, self)
         with self._change:
+            if not self._open:
+                raise ValueError("the model was put away: nothing more can be asked")
             if len(self._waiting) >= LONGEST_LINE:
                 raise ValueError(BUSY)
             self._waiting.append(turn)
@@ -102,9 +113,8 @@ class Desk:
             self._change.notify()
         return turn
 
-    def stop(self, turn: Turn) -> None:
-        """End a turn before its next chunk, or take it out of the line."""
-        turn.stopping.set()
+    def drop(self, turn: Turn) -> None:
+        """Take a turn out of the line, if it is there."""
         with self._change:
             if turn in self._waiting:
                 self._waiting.remove(turn)
@@ -132,6 +142,18 @@ class Desk:
             before[turn.owner] += 1
         return sorted(self._waiting, key=rank.__getitem__)
 
+    def estimate(self, ask: Ask) -> Estimate | None:
+        """Megabytes that recording this may need; None while the model is at work."""
+        if not self._model.acquire(blocking=False):
+            return None
+        try:
+            with self.lab.edit(*ask.edits):
+                bare = self.lab.recording(**ask.turn)
+                given = {"clock": bare.clock, "effective": bare.effective}
+                return Recording(bare.omni, bare.inputs, ask.record, **given).estimate
+        finally:
+            self._model.release()
+
     def _tell(self) -> None:
         """Everybody who waits hears of a new place."""
         for place, turn in enumerate(self.line(), start=self.running is not None):
@@ -150,13 +172,14 @@ class Desk:
                 self._tell()
             self._take(turn)
             with self._change:
-                self.running = None
+                self.running = turn = None  # nothing is kept of a turn that nobody holds
                 self._tell()
 
     def _take(self, turn: Turn) -> None:
         turn.began, turn.state = monotonic(), "running"
         try:
-            whole = self._stream(turn)
+            with self._model:
+                whole = self._stream(turn)
         except ValueError as error:
             turn.error = str(error)
             self._end(turn, "failed")
@@ -164,7 +187,7 @@ class Desk:
             logging.getLogger(__name__).exception("a turn failed")
             turn.error = (
                 f"something went wrong inside the model ({type(error).__name__}); the terminal in"
-                " which the chat runs tells where"
+                " which it runs tells where"
             )
             self._end(turn, "failed")
         else:
@@ -175,6 +198,7 @@ class Desk:
         ask, whole = turn.ask, True
         with self.lab.edit(*ask.edits):
             recording = self.lab.recording(**ask.turn, record=ask.record)
+            turn.began = monotonic()  # the recording tells its times from here on
             with closing(iter(recording)) as chunks:
                 for chunk in chunks:
                     turn.chunks += 1
