@@ -48,6 +48,19 @@ class Mtp(nn.Module):
         flow, _ = self.stack(self.enter(torch.stack((state, first, *rest), dim=1)))
         return torch.stack([head(flow.out[:, q + 1]) for q, head in enumerate(self.heads)], dim=1)
 
+    @torch.no_grad()
+    def best(
+        self, state: Float[Tensor, "n width"], first: Float[Tensor, "n width"]
+    ) -> Int[Tensor, "n rest"]:
+        """Codebooks 1..K-1 of many frames, each the most likely one after the one before."""
+        codes, past = [], None
+        x = torch.stack((state, first), dim=1)
+        for q, head in enumerate(self.heads):
+            flow, past = self.stack(self.enter(x), None, past)
+            codes.append(head(flow.out[:, -1]).argmax(-1))
+            x = self.tables[q](codes[-1])[:, None]
+        return torch.stack(codes, dim=1)
+
     def complete(
         self, state: Float[Tensor, "1 width"], first: Float[Tensor, "1 width"], how: Sampling,
         generator: torch.Generator | None = None,

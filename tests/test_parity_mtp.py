@@ -89,3 +89,12 @@ def test_the_same_frame_as_generate(pair):
         codes = other.generate(inputs_embeds=torch.stack((state, first), dim=1),
                                max_new_tokens=BOOKS - 1, do_sample=False)  # fmt: skip
         assert ours.complete(state, first, Sampling()) == codes[0].tolist()
+
+
+@torch.no_grad()
+def test_many_frames_at_once_choose_as_one_does(pair):
+    _, ours = pair
+    state, first = torch.randn(5, WIDTH), torch.randn(5, WIDTH)
+    together = ours.best(state, first)
+    for i in range(5):
+        assert together[i].tolist() == ours.complete(state[i][None], first[i][None], Sampling())

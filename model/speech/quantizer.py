@@ -121,3 +121,17 @@ def nearest(
 ) -> Int64[Tensor, " n"]:
     """For each vector the entry closest to it."""
     return (book.square().sum(1) - 2 * vectors @ book.T).argmin(1)
+
+
+def mending(
+    books: Float[Tensor, "books entries dim"],
+    true: Int64[Tensor, "n books"],
+    taken: Int64[Tensor, "n books"],
+) -> Int64[Tensor, "n rest"]:
+    """For each codebook but the first the entry that comes nearest to the true frame, given what
+    the codebooks before it have `taken`. Where all they took is true, it is about the true code."""
+    which = torch.arange(len(books), device=books.device)
+    wanted, made = books[which, true].sum(1), books[which, taken].cumsum(1)  # [N, D], [N, K, D]
+    return torch.stack(
+        [nearest(wanted - made[:, k], book) for k, book in enumerate(books[1:])], dim=1
+    )

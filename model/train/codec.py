@@ -34,6 +34,7 @@ from model.data.store import Clips, Store
 from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
 from model.speech.quantizer import Quantized
+from model.train.chosen import Chosen
 from model.train.loop import Recipe, Result, Run, train, weights
 
 SLOT = FRAME // 2  # samples: the teacher names one phone per 40 ms
@@ -58,6 +59,7 @@ class CodecStage:
     commitment: float = 0.25
     phones: float = 0.3
     listener: float = 0.5
+    chosen: int = 8  # crops more whose codes a Talker chose, where there are such
 
 
 def train_codec(
@@ -92,10 +94,12 @@ def train_renderer(
     stage: CodecStage | None = None,
     config: CodecConfig | None = None,
     listener: nn.Module | None = None,
+    chosen: Path | None = None,
 ) -> Result:
     """Go on with the renderer alone: encoder and codebooks of `start` stay, so codes keep their
     meaning, and a Talker can be trained on them at the same time. A `listener` (listener.py) adds
-    to the loss whether the sound is understood."""
+    to the loss whether the sound is understood. `chosen` (chosen.py) holds codes as a Talker finds
+    them, for a share of every batch."""
     stage = stage or CodecStage()
     codec = load_codec(start, config)
     codec.renderer.requires_grad_(True)
@@ -106,17 +110,32 @@ def train_renderer(
         root,
         run,
         stage,
+        chosen,
     )
 
 
-def _train(modules: nn.ModuleDict, loss, root: str | Path, run: Run, stage: CodecStage):
+def _train(
+    modules: nn.ModuleDict, loss, root: str | Path, run: Run, stage: CodecStage,
+    chosen: Path | None = None,
+) -> Result:  # fmt: skip
     store = Store(root)
-    pool = Pool(store.spoken("train"), stage)
+    spoken = store.spoken("train")
+    pool = Pool(spoken, stage)
     held = Pool(store.spoken("valid"), stage, most=200)
+    found = Chosen(chosen, spoken, stage.crop) if chosen else None
+
+    def batch(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([run.seed, step])
+        made = pool.batch(rng)
+        if found:
+            wave, codes = found.draw(stage.chosen, rng)
+            made |= {"wave": torch.cat((made["wave"], wave)), "chosen": codes}
+        return made
+
     return train(
         modules,
         loss,
-        lambda step: pool.batch(np.random.default_rng([run.seed, step])),
+        batch,
         run,
         Recipe(lr=stage.lr),
         held_out=[held.batch(np.random.default_rng([run.seed, i])) for i in range(4)],
@@ -254,6 +273,10 @@ def renderer_loss(
     with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
         codes = codec.quantizer.encode(codec.encoder(wave[:, AHEAD:])[0])
         keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
+        if "chosen" in batch:
+            codes[-len(batch["chosen"]) :] = batch["chosen"]
+            if keep is not None:
+                keep[-len(batch["chosen"]) :] = codes.shape[1]
         vectors = codec.quantizer.embed(codes, keep)
     rebuilt = codec.renderer.render(vectors)[0]
     total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
@@ -362,7 +385,8 @@ def tokenise(
     exact codes of a sentence by heart.
 
     `out` is an .npz: ids [n], copy u8[m], clip i32[m] (row of ids), lead i32[m] (samples of silence
-    put in front), start i64[m + 1] and codes u16[total, K]: item i is codes[start[i]:start[i + 1]].
+    put in front), start i64[m + 1], codes u16[total, K]: item i is codes[start[i]:start[i + 1]],
+    and books f32[K, V, D], the entries that the codes stand for.
     """
     chosen = [
         i for i, voice in enumerate(clips.column("voice")) if voices is None or voice in voices
@@ -390,6 +414,7 @@ def tokenise(
             lead=np.asarray([lead for lead, _, _ in items], np.int32),
             start=np.cumsum([0, *(len(codes) for _, _, codes in items)]),
             codes=np.concatenate([codes for _, _, codes in items]),
+            books=codec.quantizer.codebooks.float().numpy(),
         )
         part.replace(out)
     finally:

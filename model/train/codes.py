@@ -26,6 +26,11 @@ class Codes:
         with np.load(path) as file:
             self._codes, self._start = file["codes"], file["start"]
             names, clip, self._lead = file["ids"], file["clip"], file["lead"]
+            if "books" not in file:
+                raise ValueError(
+                    f"{path} has no codebooks: write the codes again (omni train codec)"
+                )
+            self.books = file["books"]  # f32[K, V, D]: what the codes stand for
         self._items: dict[str, list[int]] = {}
         for item, index in enumerate(clip):
             self._items.setdefault(str(names[index]), []).append(item)
@@ -38,8 +43,14 @@ class Codes:
         item = self._items[name][0]
         return int(self._start[item + 1] - self._start[item])
 
+    def first(self, name: str) -> Copy:
+        """The copy that begins with the clip, as loud as the clip."""
+        return self._copy(self._items[name][0])
+
     def draw(self, name: str, rng: np.random.Generator) -> Copy:
         items = self._items[name]
-        item = items[int(rng.integers(0, len(items)))]
+        return self._copy(items[int(rng.integers(0, len(items)))])
+
+    def _copy(self, item: int) -> Copy:
         codes = self._codes[self._start[item] : self._start[item + 1]].astype(np.int64)
         return Copy(codes, float(self._lead[item]) * 1000 / RATE)

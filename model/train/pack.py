@@ -1,6 +1,6 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/render, hear, talk (or codec for render, speak for talk): last.safetensors of the loop
+    runs/match, hear, talk (or render or codec for match, speak for talk): last.safetensors
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (the vision encoder, and stages that are not there) keeps the random
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from model.omni import Omni, OmniConfig
 from model.train.loop import weights
 
-CODEC = ("render", "codec")  # the later stage first
+CODEC = ("match", "render", "codec")  # the later stage first
 HEAR = ("hear",)
 TALKER = ("talk", "speak")
 

@@ -27,6 +27,7 @@ from model.omni import Omni
 from model.senses.message import Audio, Text
 from model.senses.prompt import RATE
 from model.senses.tokenizer import Tokenizer
+from model.speech.quantizer import mending
 from model.train.batch import (
     EarBatch,
     HearBatch,
@@ -167,10 +168,16 @@ def _fill(x: Tensor, slots: Tensor, states: Tensor) -> Tensor:
 
 
 class Speak(nn.Module):
-    """Talker and MTP, teacher forced."""
+    """Talker and MTP, teacher forced.
 
-    def __init__(self, omni: Omni, frames: int = 1024):
+    Half of the frames that MTP learns from begin with its own choices instead of the true codes:
+    there each codebook learns to mend what those before it got wrong. `books` f32[K, V, D] are the
+    codec's entries.
+    """
+
+    def __init__(self, omni: Omni, books: np.ndarray, frames: int = 1024):
         super().__init__()
+        self.books = torch.from_numpy(books)
         self.talker = omni.talker
         self.guided = Guided.into(omni.talker.stack)
         self.frames = frames  # per batch, that MTP learns from
@@ -197,9 +204,12 @@ class Speak(nn.Module):
         row, at = says.nonzero(as_tuple=True)
         some = torch.randperm(len(row), device=row.device)[: self.frames]
         row, at = row[some], at[some]
-        true = batch.codes[row, at + 1]
-        rest = talker.mtp(hidden[row, at], talker.codes(true[:, 0]), true)
-        residual = cross_entropy(rest, true[:, 1:])
+        true, state = batch.codes[row, at + 1], hidden[row, at]
+        taken = self._own(true, state)
+        rest = talker.mtp(state, talker.codes(taken[:, 0]), taken)
+        wanted = mending(self.books.to(state.device), true, taken)
+        residual = cross_entropy(rest, wanted)
+        led = len(true) // 2  # the others have the true codes before them
 
         spoken = batch.frame.sum(1).float()
         expected = (talker.frames_of(batch.words) * batch.text).sum(1)
@@ -208,17 +218,35 @@ class Speak(nn.Module):
         metrics = {"code0": cross_entropy(logits[codes], targets[codes]),
                    "code0_right": accuracy(logits[codes], targets[codes]),
                    "want_end": cross_entropy(logits[~codes], targets[~codes]),
-                   "residual": residual, "code1_right": accuracy(rest[:, 0], true[:, 1]),
+                   "residual": residual, "code1_right": accuracy(rest[led:, 0], wanted[led:, 0]),
+                   "missed": self._missed(true[:led], taken[:led]),
                    "rate": rate.sqrt(), "balance": balance, "looking": looking}  # fmt: skip
         return first + residual + 0.1 * rate + 0.3 * looking + 0.01 * balance, metrics
+
+    @torch.no_grad()
+    def _own(self, true: Tensor, state: Tensor) -> Tensor:
+        """Codes i64[N, K] of frames: for the first half what the Talker itself would choose."""
+        talker, led = self.talker, len(true) // 2
+        first = talker.head(state[:led])[:, : talker.config.end].argmax(-1)
+        rest = talker.mtp.best(state[:led], talker.codes(first))
+        return torch.cat((torch.cat((first[:, None], rest), dim=1), true[led:]))
+
+    @torch.no_grad()
+    def _missed(self, true: Tensor, taken: Tensor) -> Tensor:
+        """How far the chosen frames lie from the true ones, as a share of their variance."""
+        books = self.books.to(true.device)
+        which = torch.arange(len(books), device=true.device)
+        right, made = (books[which, codes].sum(1) for codes in (true, taken))
+        spread = (right - right.mean(0)).square().sum().clamp(min=1e-6)
+        return (right - made).square().sum() / spread
 
 
 class Talk(nn.Module):
     """Talker and MTP, hearing what a frozen ear and Thinker make of the question."""
 
-    def __init__(self, omni: Omni):
+    def __init__(self, omni: Omni, books: np.ndarray):
         super().__init__()
-        self.speak = Speak(omni)
+        self.speak = Speak(omni, books)
         self.senses = [omni.ear, omni.thinker]  # a list: not trained, not saved with this stage
         self.pad = omni.tokenizer.audio_pad
 
@@ -461,10 +489,10 @@ def speak(
     start: Path | None = None,
 ) -> Result:  # fmt: skip
     """Train Talker and MTP to say sentences; `codes` is the folder that `tokenise` filled."""
-    module = Speak(omni)
+    made = {split: Codes(codes / f"{split}.npz") for split in ("train", "valid")}
+    module = Speak(omni, made["train"].books)
     if start:
         module.load_state_dict(weights(start))
-    made = {split: Codes(codes / f"{split}.npz") for split in ("train", "valid")}
     data = SpeakData(omni, named(store, "train", made["train"]), made["train"], seed=run.seed)
     valid = SpeakData(omni, named(store, "valid", made["valid"]), made["valid"], seed=run.seed)
     held_out = [valid(-1 - i) for i in range(3)]
@@ -476,11 +504,11 @@ def talk(
     start: Path | None = None,
 ) -> Result:  # fmt: skip
     """Train Talker and MTP on answers; ear and Thinker are `omni`'s and stay as they are."""
-    module = Talk(omni)
+    made = Codes(codes / "train.npz")
+    module = Talk(omni, made.books)
     if start:
         module.speak.load_state_dict(weights(start))
 
-    made = Codes(codes / "train.npz")
     spoken = SpeakData(omni, named(store, "train", made), made, seed=run.seed)
     features = Features.build(store, "train", cache)
     turns = [turn for turn in store.turns("train") if turn.answer_audio in made]
