@@ -18,6 +18,7 @@ import {
   lastAtMost,
   line,
   linear,
+  loudest,
   percent,
   ramp,
   raster,
@@ -177,6 +178,7 @@ export function render({ model, el }) {
   const { meta, n } = a;
   const tokenOf = new Map([...a.data.position].map((p, i) => [p, i]));
   const wallKnown = sides.every((one) => one.wallKnown);
+  const loud = loudest(...sides.flatMap(({ data }) => (data.peaks ? [data.peaks] : [])));
   let windowed = [0, seconds];
   let byWall = false;
   let current = a; // the side of the last sound
@@ -295,7 +297,7 @@ export function render({ model, el }) {
           54,
           (ctx, w, tall, colors, x) => {
             ctx.fillStyle = colors.soft;
-            wave(ctx, data.peaks, x, meta.seconds, w, tall);
+            wave(ctx, data.peaks, x, meta.seconds, w, tall, loud);
             selectedTime(ctx, x, tall, colors);
           },
           "Waveform",

@@ -242,11 +242,13 @@ class AlignView(View):
         figure = Figure(figsize=(9.6, head + (lane + 0.75) * len(sides) + 2.2))
         tall = figure.get_figheight()
         seconds = max(one.meta["seconds"] for one in sides) or 1
+        peaks = [np.abs(one.arrays["peaks"].astype(int)) for one in sides if "peaks" in one.arrays]
+        loud = max([0.06, *(p.max(initial=0) / 127 for p in peaks)])
         for k, one in enumerate(sides):
             top = 1 - (head + k * (lane + 0.75)) / tall
             low = top - lane / tall
             place = {"left": 0.085, "right": 0.985, "top": top, "bottom": low}
-            one._lanes(figure, place, colors, seconds, "AB"[k] if self.beside else "")
+            one._lanes(figure, place, colors, seconds, loud, "AB"[k] if self.beside else "")
         below = figure.add_gridspec(
             1, 2, wspace=0.2, top=2.15 / tall, bottom=0.5 / tall, left=0.085, right=0.985
         )
@@ -291,7 +293,7 @@ class AlignView(View):
             lattice.legend(frameon=False, fontsize=7)
         return figure
 
-    def _lanes(self, figure, place, colors, seconds: float, name: str) -> None:
+    def _lanes(self, figure, place, colors, seconds: float, loud: float, name: str) -> None:
         """Wave, mel, words and ratio of one run."""
         from matplotlib.colors import LinearSegmentedColormap
 
@@ -305,7 +307,7 @@ class AlignView(View):
         if "peaks" in a:
             x = np.linspace(0, meta["seconds"], len(a["peaks"]))
             wave.fill_between(x, *(a["peaks"].T / 127.0), color=colors["soft"], lw=0.2)
-        wave.set(ylim=(-1, 1), yticks=[], xlim=(0, seconds))
+        wave.set(ylim=(-loud, loud), yticks=[], xlim=(0, seconds))
         wave.set_ylabel("wave", rotation=0, ha="right", va="center")
         if "mel" in a:
             seq = [colors[f"seq-{i}"] for i in range(3)]

@@ -13,12 +13,14 @@ import {
   label,
   line,
   linear,
+  loudest,
   percent,
   ramp,
   raster,
   rgb,
   stage,
   tokenLabel,
+  wave,
 } from "./runtime.js";
 
 // --- pure ---------------------------------------------------------------------------------------
@@ -331,6 +333,7 @@ export function render({ model, el }) {
     body.append(mapHost);
     const FILM = data.film ? 46 : 0;
     const WAVE = data.peaks ? 34 : 0;
+    const loud = data.peaks ? loudest(data.peaks) : 0;
     const PINS = M ? 34 : 6;
     const TOP = FILM + WAVE + PINS;
     const thumbs = data.film ? thumbsOf(data.film) : [];
@@ -372,22 +375,11 @@ export function render({ model, el }) {
           };
         }
         if (data.peaks) {
-          const count = data.peaks.shape[0];
           ctx.fillStyle = colors.faint;
-          const wide = x(meta.heard) - x.range[0];
-          for (let px = x.range[0]; px < x.range[0] + wide; px++) {
-            const from = Math.floor(((px - x.range[0]) / wide) * count);
-            const to = Math.max(from + 1, Math.floor(((px + 1 - x.range[0]) / wide) * count));
-            let most = 0;
-            for (let k = from; k < Math.min(to, count); k++)
-              most = Math.max(most, data.peaks[2 * k + 1], -data.peaks[2 * k]);
-            ctx.fillRect(
-              px,
-              FILM + WAVE / 2 - (most / 127) * (WAVE / 2 - 2),
-              1,
-              Math.max(1, (most / 127) * (WAVE - 4)),
-            );
-          }
+          ctx.save();
+          ctx.translate(0, FILM);
+          wave(ctx, data.peaks, x, meta.heard, x.range[1], WAVE, loud, Math.floor(x.range[0]));
+          ctx.restore();
         }
         drawFilm(ctx, x, colors);
         // pins: how high is how much of the picked queries' attention lies on that timestamp

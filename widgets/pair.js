@@ -8,6 +8,7 @@ import {
   clock,
   h,
   linear,
+  loudest,
   percent,
   ramp,
   raster,
@@ -148,6 +149,7 @@ export function render({ model, el }) {
   const sounding = players.some(Boolean);
   if (sounding) {
     body.append(lanes);
+    const loud = loudest(...["a", "b"].map((name) => under(data, `${name}.`).peaks ?? []));
     ["a", "b"].forEach((name, run) => {
       const peaks = under(data, `${name}.`).peaks;
       if (!peaks) return;
@@ -157,7 +159,7 @@ export function render({ model, el }) {
         52,
         (ctx, w, tall, colors, x) => {
           ctx.fillStyle = run ? colors.image : colors.speech;
-          wave(ctx, peaks, x, meta.seconds[run], w, tall);
+          wave(ctx, peaks, x, meta.seconds[run], w, tall, loud);
         },
         `Waveform of ${told}, ${meta.seconds[run].toFixed(2)} seconds`,
       );

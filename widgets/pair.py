@@ -198,6 +198,8 @@ class PairView(View):
             grid = figure.add_gridspec(
                 len(lanes), 1, bottom=1 - (0.85 + high - 0.45) / tall, **place
             )
+        known = [np.abs(a[n].astype(int)).max(initial=0) / 127 for n in lanes if "peaks" in n]
+        loud = max([0.06, *known])
         for k, name in enumerate(lanes):
             axes = figure.add_subplot(grid[k])
             if name.endswith("peaks"):
@@ -205,7 +207,7 @@ class PairView(View):
                 x = np.linspace(0, own, len(a[name]))
                 color = colors["speech" if name[0] == "a" else "image"]
                 axes.fill_between(x, *(a[name].T / 127.0), color=color, lw=0.2)
-                axes.set(ylim=(-1, 1), yticks=[])
+                axes.set(ylim=(-loud, loud), yticks=[])
             elif name == "mel":
                 x = np.linspace(0, self.meta["mel"]["seconds"], len(a["mel"]))
                 axes.fill_between(x, a["mel"], color=colors["control"], lw=0)

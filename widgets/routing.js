@@ -15,6 +15,7 @@ import {
   label,
   line,
   linear,
+  loudest,
   percent,
   ramp,
   rgb,
@@ -646,6 +647,7 @@ export function render({ model, el }) {
     const host = h("div");
     body.append(host);
     const peaks = data[`peaks_${lane.name}`];
+    const loud = loudest(peaks);
     const tall = 84;
     const own = panel(
       host,
@@ -668,7 +670,7 @@ export function render({ model, el }) {
           ctx.fillStyle = Number.isFinite(least)
             ? rgb(lut[Math.round(255 * Math.sqrt(clamp(least / most, 0, 1)))])
             : colors.grid;
-          wave(ctx, peaks, x, lane.known, end, 42, px);
+          wave(ctx, peaks, x, lane.known, end, 42, loud, px);
           ctx.restore();
           px = end;
         }

@@ -347,9 +347,10 @@ class RoutingView(View):
         most = float(np.quantile(known, 0.98)) if len(known) else 1.0
         close = np.nan_to_num(1 - np.sqrt(np.clip(a["least"][at] / max(most, 1e-9), 0, 1)))
         map_ = LinearSegmentedColormap.from_list("", [colors["faint"], colors["high"]])
-        axes.vlines(seconds, *peaks.T, colors=map_(close), lw=1)
+        axes.vlines(seconds, *peaks.T, colors=map_(close), lw=max(1, 580 / len(peaks)))
         stage = self.meta["stages"][int(a["stage"][own[0]])]
-        axes.set(xlim=(0, lane["seconds"]), ylim=(-1, 1), yticks=[])
+        loud = max(0.06, float(np.abs(peaks).max()))
+        axes.set(xlim=(0, lane["seconds"]), ylim=(-loud, loud), yticks=[])
         axes.set_title(
             f"{lane['name']}, {stage}: the stronger, the closer the router's call", size=7.5
         )

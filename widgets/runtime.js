@@ -574,9 +574,13 @@ export function line(ctx, x0, y0, x1, y1) {
   ctx.stroke();
 }
 
+// The largest of peaks, of several sounds that are to be compared; silence is not made loud.
+export const loudest = (...sounds) =>
+  Math.max(8, ...sounds.map((peaks) => peaks.reduce((m, v) => Math.max(m, Math.abs(v)), 0)));
+
 // A waveform from pairs of lowest and highest sample, i8[P, 2], over `seconds` of a scale of time,
-// from one pixel to another.
-export function wave(ctx, peaks, x, seconds, w, tall, start = 0) {
+// from one pixel to another; the value `loud` takes all of the height.
+export function wave(ctx, peaks, x, seconds, w, tall, loud = 127, start = 0) {
   const count = peaks.shape[0];
   for (let px = start; px < w; px++) {
     const from = Math.floor((x.invert(px) / seconds) * count);
@@ -588,8 +592,8 @@ export function wave(ctx, peaks, x, seconds, w, tall, start = 0) {
       lo = Math.min(lo, peaks[2 * k]);
       hi = Math.max(hi, peaks[2 * k + 1]);
     }
-    const top = tall / 2 - (hi / 127) * (tall / 2 - 2);
-    ctx.fillRect(px, top, 1, Math.max(1, ((hi - lo) / 127) * (tall / 2 - 2)));
+    const top = tall / 2 - (hi / loud) * (tall / 2 - 2);
+    ctx.fillRect(px, top, 1, Math.max(1, ((hi - lo) / loud) * (tall / 2 - 2)));
   }
 }
 

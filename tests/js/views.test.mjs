@@ -11,6 +11,7 @@ import {
   label,
   lastAtMost,
   linear,
+  loudest,
   milliseconds,
   pageModel,
   percent,
@@ -116,6 +117,11 @@ test("sound comes back from bytes", () => {
   assert.deepEqual([...samplesOf(new Int16Array([0, 16384, -32768]), "pcm16")], [0, 0.5, -1]);
   const mu = samplesOf(new Uint8Array([0, 255, 128]), "mulaw");
   assert.ok(Math.abs(mu[0] + 1) < 1e-6 && Math.abs(mu[1] - 1) < 1e-6 && Math.abs(mu[2]) < 0.001);
+});
+
+test("the loudest of all sounds takes the height, silence does not", () => {
+  assert.equal(loudest(Int8Array.from([-3, 20]), Int8Array.from([-40, 2])), 40);
+  assert.equal(loudest(new Int8Array(4)), 8);
 });
 
 test("the path counts text, its end too, and speech", () => {
