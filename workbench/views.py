@@ -341,7 +341,7 @@ def _timed(run: Run) -> tuple[dict[str, Any], ...]:
         if name in STEPS and frame < len(ms):
             ms[frame, STEPS.index(name)] += took
     ready = run.units.emitted[run.units.kind == UNITS.index("speech")] - begin / 1e9
-    played = np.full(len(ready), np.nan) if lat.played is None else lat.played - begin / 1e9
+    played = np.full(len(ready), np.nan) if lat.played is None else (lat.played - begin) / 1e9
     frames = {
         "t_ready": ready,
         "t_played": played,
