@@ -4,6 +4,8 @@
     omni train ear --minutes 60       # sounds -> phones and tokens: it hears before it reads
     omni train render --minutes 60    # codes -> sound, the codes stay; the ear, if it ran, judges
     omni train hear --minutes 120     # sounds and text -> text
+    omni train look --minutes 60      # pictures -> what the Thinker understands; it stays as it is
+    omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
     omni train match --minutes 30     # codes as the Talker chooses them -> sound
@@ -22,6 +24,7 @@ from tyro.conf import OmitArgPrefixes, arg
 from tyro.extras import SubcommandApp
 
 if TYPE_CHECKING:
+    from model.data.shelf import Shelf
     from model.omni import Omni
     from model.train.loop import Recipe, Result, Run
 
@@ -115,6 +118,32 @@ def hear(budget: OmitArgPrefixes[Budget]) -> None:
 
 
 @train.command
+def look(budget: OmitArgPrefixes[Budget]) -> None:
+    """The eye alone: what is in pictures and films, told to a Thinker that has learnt to hear."""
+    from model.train import world
+    from model.train.pack import HEAR, assemble
+
+    omni, start = _begun(budget)
+    if not budget.start:
+        omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
+    _told(world.look(omni, _shelves(budget), budget.run("look"), budget.recipe, start))
+
+
+@train.command
+def world(budget: OmitArgPrefixes[Budget]) -> None:
+    """Eye, ear and Thinker together, on scenes and on what `hear` trains on."""
+    from model.data.store import Store
+    from model.train import world as stage
+    from model.train.pack import assemble
+
+    omni, start = _begun(budget)
+    if not budget.start:
+        omni = assemble(budget.runs, (("hear",), ("look",)), seed=budget.seed)
+    store, run = Store(budget.data), budget.run("world")
+    _told(stage.world(omni, store, budget.features, _shelves(budget), run, budget.recipe, start))
+
+
+@train.command
 def speak(budget: OmitArgPrefixes[Budget]) -> None:
     """Talker and MTP: say sentences, in the codes of the trained codec."""
     from model.data.store import Store
@@ -196,6 +225,13 @@ def _begun(budget: Budget) -> "tuple[Omni, Path | None]":
     if budget.start and budget.start.is_dir():
         return Omni.load(budget.start), None
     return assemble(budget.runs, (), seed=budget.seed), budget.start
+
+
+def _shelves(budget: Budget) -> "tuple[Shelf, Shelf]":
+    """What scenes are made of, to train on and to validate with."""
+    from model.data.shelf import shelf
+
+    return shelf("train", budget.data), shelf("valid", budget.data)
 
 
 def _needed(runs: Path, stage: str) -> Path:

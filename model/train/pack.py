@@ -1,9 +1,9 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/match, hear, talk (or render or codec for match, speak for talk): last.safetensors
+    runs/match, world, talk: last.safetensors (or of an earlier stage: render or codec, hear, speak)
     assemble(Path("runs")).save("model/checkpoints/micro")
 
-What no stage has trained (the vision encoder, and stages that are not there) keeps the random
+What no stage has trained (without `world`, the vision encoder) keeps the random
 weights of the seed. Left out: averaging checkpoints.
 """
 
@@ -17,7 +17,7 @@ from model.omni import Omni, OmniConfig
 from model.train.loop import weights
 
 CODEC = ("match", "render", "codec")  # the later stage first
-HEAR = ("hear",)
+HEAR = ("world", "hear")
 TALKER = ("talk", "speak")
 
 
@@ -37,8 +37,9 @@ def assemble(
         state = weights(path)
         for module, prefixes in (
             (omni.codec, ("codec.",)),
-            (omni.ear, ("ear.aut.",)),
-            (omni.thinker, ("thinker.",)),
+            (omni.ear, ("ear.aut.", "hear.ear.aut.")),
+            (omni.eye, ("eye.", "world.eye.")),
+            (omni.thinker, ("thinker.", "hear.thinker.")),
             (omni.talker, ("talker.", "speak.talker.")),
         ):
             for prefix in prefixes:

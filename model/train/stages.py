@@ -115,10 +115,10 @@ class Guided(Causal):
         (q, k), self.kept = self.kept, None
         scores = (q @ k.mT).float() * q.shape[-1] ** -0.5
         at = torch.arange(scores.shape[2], device=scores.device)
-        scores = scores.masked_fill(at > at[:, None], -torch.inf)
+        scores = scores.maskedfill(at > at[:, None], -torch.inf)
         there = (at >= heard[..., :1]) & (at <= heard[..., 1:])  # [B, T, T]
         known = heard[..., 0] >= 0
-        right = scores.masked_fill(~there, -torch.inf)[known].logsumexp(-1)
+        right = scores.maskedfill(~there, -torch.inf)[known].logsumexp(-1)
         return (scores[known].logsumexp(-1) - right).mean() if known.any() else scores.new_zeros(())
 
 
@@ -136,7 +136,7 @@ class Hear(nn.Module):
     def forward(self, batch: HearBatch) -> tuple[Tensor, dict[str, Tensor]]:
         states, named_loss, metrics = self.ear(batch.ear)
         x = self.thinker.embed(batch.ids) * batch.keep.unsqueeze(-1)
-        x = _fill(x, batch.ids == self.pad, states[_true(batch.ear)])
+        x = fill(x, batch.ids == self.pad, states[held(batch.ear.frames, batch.ear.mel.shape[2])])
         thought, _ = self.thinker(x, batch.places)
         looking = self.guided.loss(batch.heard)
         text, right = self._written(thought.hidden, batch.targets)
@@ -155,14 +155,13 @@ class Hear(nn.Module):
         return cross_entropy(logits, targets), accuracy(logits, targets)
 
 
-def _true(batch: EarBatch) -> Tensor:
-    """bool[B, N]: the ear's states that are not padding."""
-    count = (batch.frames + 15) // 16
-    most = (batch.mel.shape[2] + 15) // 16
-    return torch.arange(most, device=count.device) < count[:, None]
+def held(frames: Tensor, longest: int) -> Tensor:
+    """bool[B, N]: which of the ear's states are not padding, of sounds with so many frames."""
+    count = (frames + 15) // 16
+    return torch.arange((longest + 15) // 16, device=count.device) < count[:, None]
 
 
-def _fill(x: Tensor, slots: Tensor, states: Tensor) -> Tensor:
+def fill(x: Tensor, slots: Tensor, states: Tensor) -> Tensor:
     """Put states f[n, D] into the n marked slots of x f[B, T, D], in order."""
     return x.masked_scatter(slots.unsqueeze(-1), states.to(x.dtype))
 
@@ -192,7 +191,7 @@ class Speak(nn.Module):
         x = torch.where(frame, talker.embed_frames(batch.heard), talker.words(batch.words))
         x = x * batch.keep.unsqueeze(-1)
         if states is not None:
-            x = _fill(x, batch.before, talker.listen(states))
+            x = fill(x, batch.before, talker.listen(states))
         hidden, _ = talker(x)
         scored = batch.targets != IGNORE
         logits, targets = talker.head(hidden[scored]), batch.targets[scored]
@@ -256,7 +255,9 @@ class Talk(nn.Module):
         ear, thinker = self.senses
         states, _ = ear(batch.ear.mel, window=float(batch.ear.window), lengths=batch.ear.frames)
         slots = batch.ids == self.pad
-        x = _fill(thinker.embed(batch.ids), slots, states[_true(batch.ear)])
+        x = fill(
+            thinker.embed(batch.ids), slots, states[held(batch.ear.frames, batch.ear.mel.shape[2])]
+        )
         thought, _ = thinker(x, batch.places)
         return thought.middle[slots]
 

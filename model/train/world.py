@@ -1,0 +1,200 @@
+"""The stages of the world: first the eye learns to see, then all senses learn together.
+
+    look    the eye alone; ear and Thinker stay as they are (report section 3.1, stage S1)
+    world   eye, ear and Thinker, on scenes and on all that `hear` learns (S2)
+
+What is asked comes from scenes with known truth (model/data/scenes.py, ask.py); item n of a seed is
+always the same, made when it is needed. Timestamps stand before every pair of frames, and at random
+intervals in sound.
+
+Left out: turn taking, voices.
+Letters: B rows, T tokens, A sounds, F mel frames, N pairs of frames, P patches, V values, D width.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.data.ask import Item, item
+from model.data.shelf import Shelf
+from model.data.store import Store
+from model.layers.mel import log_mel_16k
+from model.omni import Omni
+from model.senses.message import Audio, Image, Video
+from model.senses.prompt import RATE
+from model.train.batch import SILENCE, HearBatch, ReadBatch, conversation, distort, pad, read_batch
+from model.train.features import Features
+from model.train.loop import Recipe, Result, Run, train, weights
+from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
+from model.train.stages import Hear, HearData, fill, held
+
+KINDS = ("picture", "sound", "film")
+
+
+class Sight(NamedTuple):
+    """Pairs of frames of one size."""
+
+    values: Tensor  # f32[N, P, V]
+    rows: int  # of patches
+    columns: int
+    slots: Tensor  # i64[N * P / 4], which of the eye's slots of the batch their tokens take
+
+
+class WorldBatch(NamedTuple):
+    """Questions about scenes, and the answers."""
+
+    read: ReadBatch
+    kinds: Tensor  # i64[B], index into KINDS
+    sights: tuple[Sight, ...]
+    mel: Tensor  # f32[A, 128, F], of all sounds in order
+    frames: Tensor  # i64[A]
+
+
+@dataclass
+class WorldData:
+    """Items of a shelf, `sizes` of each kind in a batch."""
+
+    omni: Omni
+    shelf: Shelf
+    sizes: tuple[int, int, int] = (24, 8, 6)  # of KINDS
+    seed: int = 0
+    clean: bool = False  # held-out sounds are not distorted
+
+    def __call__(self, step: int) -> WorldBatch:
+        rng = np.random.default_rng([self.seed, abs(step), step < 0])
+        rows, mels, seen, kinds = [], [], [], []
+        for kind, size in enumerate(self.sizes):
+            for _ in range(size):
+                one = item(int(rng.integers(2**31)), self.shelf, KINDS[kind])
+                parts = self._shown(one, KINDS[kind], rng)
+                rows.append(
+                    conversation(
+                        self.omni.tokenizer, parts, one.task.answer, rng, self.omni.eye.grid
+                    )
+                )
+                kinds.append(kind)
+                for part in parts:
+                    match part:
+                        case Image():
+                            seen.append(self.omni.eye.patches(part.pixels[None]))
+                        case Video():
+                            seen.append(self.omni.eye.patches(part.frames))
+                    sound = part.audio if isinstance(part, Video) else part
+                    if isinstance(sound, Audio):
+                        mels.append(self._mel(sound, rng))
+        mel = pad(mels, SILENCE, 16) if mels else torch.zeros(0, 16, 128)
+        frames = torch.tensor([len(mel) for mel in mels], dtype=torch.long)
+        return WorldBatch(
+            read_batch(rows), torch.tensor(kinds), _sights(seen), mel.transpose(1, 2), frames
+        )
+
+    def _shown(self, one: Item, kind: str, rng: np.random.Generator):
+        scale = float(rng.uniform(0.5, 1.0)) if kind == "picture" else 0.5
+        return one.message(self.shelf, scale=scale).parts
+
+    def _mel(self, sound: Audio, rng: np.random.Generator) -> np.ndarray:
+        """Log-mel f32[F, 128]."""
+        mel = log_mel_16k(torch.from_numpy(sound.at(RATE).samples)[None])[0].T.numpy()
+        return mel if self.clean or rng.random() < 0.5 else distort(mel, rng)
+
+
+def _sights(seen: list) -> tuple[Sight, ...]:
+    """What was seen, in order, put together by size."""
+    groups: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+    first = 0
+    for values, rows, columns in seen:
+        count = values.shape[0] * values.shape[1] // 4
+        slots = torch.arange(first, first + count)
+        groups.setdefault((rows, columns), []).append((values, slots))
+        first += count
+    return tuple(
+        Sight(torch.cat([v for v, _ in group]), rows, columns, torch.cat([s for _, s in group]))
+        for (rows, columns), group in groups.items()
+    )
+
+
+class World(nn.Module):
+    """Eye, ear and Thinker together."""
+
+    def __init__(self, omni: Omni):
+        super().__init__()
+        self.eye, self.ear, self.thinker = omni.eye, omni.ear, omni.thinker
+        marks = omni.tokenizer
+        self.seen, self.heard = (marks.image_pad, marks.video_pad), marks.audio_pad
+        self.balance = Balance(omni.thinker)
+
+    def forward(self, batch: WorldBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        ids, places, targets = batch.read
+        x = self.thinker.embed(ids)
+        if batch.sights:
+            states = torch.cat([self.eye(s.values, s.rows, s.columns).flatten(0, 1)
+                                for s in batch.sights])  # fmt: skip
+            order = torch.cat([s.slots for s in batch.sights]).argsort()
+            x = fill(x, (ids == self.seen[0]) | (ids == self.seen[1]), states[order])
+        if len(batch.mel):
+            states, _ = self.ear(batch.mel, lengths=batch.frames)
+            x = fill(x, ids == self.heard, states[held(batch.frames, batch.mel.shape[2])])
+        thought, _ = self.thinker(x, places)
+        scored = targets != IGNORE
+        logits, wanted = self.thinker.logits(thought.hidden[scored]), targets[scored]
+        loss, balance = cross_entropy(logits, wanted), self.balance.take()
+        kind = batch.kinds[:, None].expand_as(targets)[scored]
+        metrics = {"world": loss, "world_right": accuracy(logits, wanted), "balance": balance}
+        metrics |= {name: accuracy(logits[kind == i], wanted[kind == i])
+                    for i, name in enumerate(KINDS)}  # fmt: skip
+        return loss + 0.01 * balance, metrics
+
+
+class Both(nn.Module):
+    """What `hear` learns and what the world teaches, at once."""
+
+    def __init__(self, omni: Omni):
+        super().__init__()
+        self.hear = Hear(omni)
+        self.world = World(omni)
+
+    def forward(self, batch: tuple[HearBatch, WorldBatch]) -> tuple[Tensor, dict[str, Tensor]]:
+        heard, known = self.hear(batch[0])
+        seen, more = self.world(batch[1])
+        return heard + seen, known | more
+
+
+def look(
+    omni: Omni, shelves: tuple[Shelf, Shelf], run: Run, recipe: Recipe | None = None,
+    start: Path | None = None, sizes: tuple[int, int, int] = (40, 0, 4),
+) -> Result:  # fmt: skip
+    """Train the eye alone on pictures and films; `omni` has learnt to hear. `shelves` are those of
+    training and of validation."""
+    module = World(omni)
+    if start:
+        module.load_state_dict(weights(start))
+    module.requires_grad_(False)
+    module.eye.requires_grad_(True)
+    data = WorldData(omni, shelves[0], sizes, run.seed)
+    valid = WorldData(omni, shelves[1], sizes, run.seed, clean=True)
+    held_out = [valid(-1 - i) for i in range(3)]
+    return train(module, module, data, run, recipe or Recipe(lr=1.5e-3), held_out)
+
+
+def world(
+    omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
+    recipe: Recipe | None = None, start: Path | None = None,
+) -> Result:  # fmt: skip
+    """Train eye, ear and Thinker on scenes and, in every batch, on what `hear` trains on."""
+    module = Both(omni)
+    if start:
+        module.load_state_dict(weights(start))
+
+    def both(split: str, shelf: Shelf, clean: bool):
+        heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=32,
+                         seed=run.seed, reads=32, clean=clean)  # fmt: skip
+        seen = WorldData(omni, shelf, seed=run.seed, clean=clean)
+        return lambda step: (heard(step), seen(step))
+
+    data, valid = both("train", shelves[0], False), both("valid", shelves[1], True)
+    held_out = [valid(-1 - i) for i in range(3)]
+    return train(module, module, data, run, recipe or Recipe(lr=1e-3), held_out)

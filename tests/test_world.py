@@ -1,0 +1,72 @@
+"""The stages of the world on nano: sights and sounds go where their pads stand, losses fall."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from model.data.ask import item
+from model.data.shelf import shelf
+from model.omni import Omni, OmniConfig
+from model.senses.prompt import Clock
+from model.train.loop import Recipe, Run
+from model.train.stages import held
+from model.train.world import KINDS, World, WorldData, look
+
+
+@pytest.fixture(scope="module")
+def omni() -> Omni:
+    torch.manual_seed(0)
+    return Omni(OmniConfig.nano())
+
+
+@pytest.fixture(scope="module")
+def train():
+    return shelf("train")
+
+
+def test_every_pad_gets_one_state(omni, train):
+    batch = WorldData(omni, train, (3, 2, 2))(0)
+    marks, ids = omni.tokenizer, batch.read.ids
+    seen = sum(len(sight.slots) for sight in batch.sights)
+    assert seen == int(((ids == marks.image_pad) | (ids == marks.video_pad)).sum())
+    slots = torch.cat([sight.slots for sight in batch.sights]).sort().values
+    assert torch.equal(slots, torch.arange(seen))
+    heard = held(batch.frames, batch.mel.shape[2]).sum()
+    assert int(heard) == int((ids == marks.audio_pad).sum())
+    assert batch.kinds.tolist() == [0] * 3 + [1] * 2 + [2] * 2
+
+
+def test_a_row_is_read_in_training_as_in_use(omni, train):
+    """The same item through `Omni.read` and through a batch: the Thinker is given the same."""
+    data = WorldData(omni, train, (0, 0, 2), clean=True)
+    data._shown = lambda one, kind, rng: one.message(train, scale=0.5).parts
+    world, kept = World(omni).eval(), []
+    hook = omni.thinker.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
+    with torch.no_grad():
+        world(data(3))
+    hook.remove()
+    rng = np.random.default_rng([0, 3, 0])
+    for row in range(2):
+        one = item(int(rng.integers(2**31)), train, "film")
+        message = one.message(train, scale=0.5)
+        clock = Clock(None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0)))
+        with torch.no_grad():
+            prompt = omni.read([message], clock)
+        rng.random()  # whether the sound is distorted
+        same = kept[0][row, : prompt.embeds.shape[1]]
+        torch.testing.assert_close(same, prompt.embeds[0], atol=2e-4, rtol=1e-3)
+
+
+def test_the_eye_learns_while_the_others_stay(omni, train, tmp_path):
+    before = {k: v.clone() for k, v in omni.state_dict().items()}
+    run = Run(tmp_path / "look", steps=4, log_every=1, valid_every=10**6)
+    sizes = WorldData(omni, train, (2, 0, 1))(0)
+    assert len(sizes.mel) == 1 and len(KINDS) == 3
+    look(omni, (train, train), run, Recipe(lr=1e-3, warmup=0.0), sizes=(3, 0, 1))
+    lines = (tmp_path / "look/metrics.jsonl").read_text().splitlines()
+    assert all(math.isfinite(json.loads(line).get("world", 0.0)) for line in lines)
+    moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"eye"}
