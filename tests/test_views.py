@@ -79,6 +79,25 @@ def test_one_page_of_all_views_offline(run, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["turn.html"]
 
 
+def test_a_run_shows_what_was_recorded_in_small_pictures(lab, run):
+    html = run._repr_html_()
+    assert html.count('src="data:image/png;base64,') == len(list(run.view)) == 5
+    assert len(html) < 200_000 and "<script>What" not in html
+    assert "<img" not in lab.run("Hi", speak=False, most=1)._repr_html_()
+
+
+def test_how_sure_a_span_is_comes_from_attention(lab, run):
+    data = run.view.align().arrays["confidence"]
+    assert ((data >= 0) & (data <= 1)).all()
+    assert np.isnan(lab.say("Yes").view.align().arrays["confidence"]).all()
+
+
+def test_rows_may_be_about_a_second(run):
+    about = np.linspace(0, 1, len(run.attention[0].query))
+    view = run.view.attention(about=about)
+    assert view.meta["has_ref"] and len(view.ranking("reference")) == view.miss.size
+
+
 def test_what_was_not_recorded_has_no_view(lab):
     bare = lab.run("Hi", speak=False, most=2)
     for view, told in [

@@ -630,6 +630,8 @@ export function render({ model, el }) {
     if (Number.isFinite(one.lead[i])) lines.push(["ahead", `${one.lead[i].toFixed(2)} s`]);
     if (Number.isFinite(data.confidence[i]))
       lines.push(["confidence", percent(data.confidence[i])]);
+    if (!/[\p{L}\p{N}]/u.test(meta.tokens[i]))
+      lines.push(["punctuation", "what it takes is a pause, if anything"]);
     lines.push(...doubt);
     return lines;
   };
@@ -964,7 +966,10 @@ export function render({ model, el }) {
   const note = () => {
     const moved = sides.reduce((sum, { corrected }) => sum + corrected.size, 0);
     const told = moved ? [`${moved} span${moved > 1 ? "s" : ""} corrected by hand, here only`] : [];
-    notes.textContent = [estimate, ...told, ...meta.notes].join(" \u00b7 ");
+    const unsure = sides.some(({ data }) => [...data.confidence].some((c) => c < 0.5))
+      ? ["hatched: confidence below one half"]
+      : [];
+    notes.textContent = [estimate, ...unsure, ...told, ...meta.notes].join(" \u00b7 ");
   };
   note();
   body.append(notes);

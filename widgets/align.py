@@ -181,10 +181,10 @@ class AlignView(View):
             arrays |= arrays_sound
             notes += [note] if note else []
         table = Table(
-            ("token", "text", "from s", "to s", "frames", "text ahead s", "method"),
+            ("token", "text", "from s", "to s", "frames", "text ahead s", "method", "confidence"),
             [
                 (i, words[i], *floats([t0[i], t1[i]], 3), int(spoken[i]), *floats([lead[i]], 3),
-                 methods[i])
+                 methods[i], *floats([confidence[i]], 2))
                 for i in range(n)
             ],
             "Text tokens of the answer and where they are heard",

@@ -338,7 +338,9 @@ class Run(Checked):
             f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
             for name, value in self._summary().items()
         )
-        return f"<table>{rows}</table>"
+        from workbench.views import thumbnails
+
+        return f"<table>{rows}</table>{thumbnails(self)}"
 
     def _summary(self) -> dict[str, str]:
         said = self.text if len(self.text) <= 200 else self.text[:199] + "…"

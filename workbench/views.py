@@ -11,10 +11,12 @@ Letters: T tokens, L layers, K chosen experts, H heads, Q queries, F frames.
 Left out: views of more than two runs at once (but for `latency`, which takes repeats of a turn).
 """
 
+import base64
 import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from widgets.align import AlignView
 from widgets.attention import AttentionView
 from widgets.latency import LatencyView
 from widgets.routing import RoutingView
-from widgets.view import View, page
+from widgets.view import View, escape, page
 from workbench.metrics import HOP, matched, mel_db
 from workbench.run import MODALITIES, STAGES, UNITS, Routing, Run, missing
 
@@ -84,6 +86,7 @@ class Views:
                 "str": self._texts(run.words),
                 "id": run.words,
                 "position": self.rows_of_words(),
+                "confidence": self._confidence(),
             },
             frame_s=run.meta.frame_s,
             audio=run.audio,
@@ -150,10 +153,15 @@ class Views:
         return np.concatenate(rows)
 
     def attention(
-        self, stage: str = "thinker", title: str = "", per: str = "token"
+        self,
+        stage: str = "thinker",
+        title: str = "",
+        per: str = "token",
+        about: Sequence[float] | None = None,
     ) -> AttentionView:
         """Where the recorded heads of a stage look, in seconds. A row is a query, or the mean of
-        those of a "word", a "sentence" or a "second" of what they have heard or spoken."""
+        those of a "word", a "sentence" or a "second" of what they have heard or spoken; `about`
+        tells for each row which second it is about (NaN: unknown), where somebody knows that."""
         run = self.run
         recorded = [maps for maps in run.attention if maps.stage == stage]
         if not recorded:
@@ -182,6 +190,7 @@ class Views:
             tok_time=tokens.time,
             ts_pos=pins,
             ts_value=told,
+            ref_time=None if about is None else np.asarray(about, np.float32),
             query_pos=maps.query[[group[0] for group in groups]],
             queries=names,
             tokens=texts,
@@ -236,6 +245,17 @@ class Views:
         sounds = {"audio": (heard[0].samples, heard[0].rate)} if one else {}
         spoken = {"speech": (self.run.audio, self.run.meta.rate)} if len(self.run.audio) else {}
         return sounds | spoken
+
+    def _confidence(self) -> np.ndarray:
+        """How much of the attention that a word gets from the frames lies in its span, 0..1; NaN
+        where spans were not found by attention."""
+        run = self.run
+        if run.align is None or run.spanned != "attention":
+            return np.full(len(run.words), np.nan, np.float32)
+        middle = (np.arange(run.align.shape[1]) + 0.5) * run.meta.frame_s
+        inside = (run.spans[:, :1] <= middle) & (middle < run.spans[:, 1:])
+        given = run.align.astype(np.float32)
+        return (given * inside).sum(1) / np.maximum(given.sum(1), 1e-9)
 
     def _pictures(self) -> tuple[list[np.ndarray], np.ndarray]:
         """The pictures that were seen, and their seconds; a still one has none (NaN)."""
@@ -315,6 +335,19 @@ class Views:
                 found.append((i, float(told[1])))
         places, seconds = zip(*found, strict=True) if found else ((), ())
         return np.array(places, np.int32), np.array(seconds, np.float32)
+
+
+def thumbnails(run: Run) -> str:
+    """Small pictures of what was recorded, as HTML that needs no script; none without matplotlib,
+    which a terminal can do without."""
+    if find_spec("matplotlib") is None:
+        return ""
+    images = (
+        f'<img alt="{escape(view.alt)}" title="{escape(view.title)}" style="width:270px"'
+        f' src="data:image/png;base64,{base64.b64encode(view.png(dpi=56)).decode()}">'
+        for view in Views(run)
+    )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(images)}</div>'
 
 
 def _timed(run: Run) -> tuple[dict[str, Any], ...]:
