@@ -245,7 +245,8 @@ def test_what_is_opened_tells_when_the_answer_was_made_and_played(desk, short):
     frames = run.units.emitted[run.units.kind == 1]
     assert len(frames) == len(told) and (np.delete(told, 2) > np.delete(frames, 2)).all()
     assert run.latency is not live.times.latency and run.marks == live.times.marks
-    assert run.view.latency().data["frames"][0]["played"][0] > 0
+    shown = run.view.latency().data["frames"][0]["played"]
+    assert shown[0] == pytest.approx(told[0], abs=0.5)
     assert live.turn.run is None, "nothing but times is kept"
 
 

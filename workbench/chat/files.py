@@ -24,7 +24,7 @@ from workbench.waveform import wav
 
 AT_ONCE = 4  # files of a question
 SEEN = 6  # frames of a clip that are shown
-HIGH = 72  # pixels of what is shown of them
+HIGH = 56  # pixels of what is shown of them
 
 Sensed = Audio | Image | Video
 

@@ -313,8 +313,8 @@ def _endpoint(visitors: Visitors) -> Callable:
         change: str = "as it is",
     ) -> dict:
         """Answer a question, piece by piece: each piece has new words as `text`, or new sound as
-        `pcm`, 16-bit little-endian mono at `rate`, in base64. `sound` is a recording (wav, flac,
-        ogg or mp3) in base64."""
+        `pcm`, 16-bit little-endian mono at `rate`, in base64; `said` is the whole text so far.
+        `sound` is a recording (wav, flac, ogg or mp3) in base64."""
         try:
             chosen = (speak, voice, pace, temperature, seed, system, False, change)
             settings = Settings(*chosen)
@@ -339,6 +339,7 @@ def _pieces(talk: Talk, text: str, files: list, settings: Settings) -> Iterator[
             fresh = [frames[str(n)] for n in range(sounded, one["frames"])]
             piece = {
                 "text": one["text"][said:],
+                "said": one["text"],
                 "pcm": _joined(fresh),
                 "rate": talk.desk.rate,
                 "state": one["state"],
