@@ -6,8 +6,10 @@ apt install chromium && pip install playwright      # no browser is downloaded
 import base64
 import io
 import re
+import runpy
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +181,13 @@ def test_two_answers_by_keyboard_in_the_dark_then_look_inside(visit):
         assert inside.get_by_text(word).count()
     names = tab.locator("#inside a[download]").evaluate_all("(all) => all.map((a) => a.download)")
     assert {"answer.omnirun", "answer.wav", "answer.txt", "answer.html"} <= set(names)
+    first = inside.get_by_text(re.compile(r"First sound after [\d.]+ m?s")).inner_text()
+    value, unit = re.search(r"after ([\d.]+) (m?s)", first).groups()
+    assert float(value) < (90_000 if unit == "ms" else 90), "as this page played it"
+    tab.get_by_role("button", name="Open A beside B in workbench").press("Enter")
+    tab.locator("#views iframe[title^='A beside B']").wait_for()
+    inside.get_by_text("What was said").wait_for()
+    assert tab.locator("#inside a[download='b.omnirun']").count() == 1
 
 
 def test_uploads_and_the_microphone(visit):
@@ -203,6 +212,24 @@ def test_uploads_and_the_microphone(visit):
     tab.locator("#box .submit-button").click()
     tab.get_by_text(re.compile(r"a recording of [1-9]\.\d s")).wait_for()
     assert tab.evaluate("typeof hacked") == "undefined"
+
+
+def test_a_clip_is_seen_and_the_volume_is_live(visit):
+    film = runpy.run_path(str(Path(__file__).with_name("test_chat_clips.py")))["film"]
+    tab = visit()
+    tab.locator("#box input[type=file]").set_input_files(
+        [{"name": "a.mp4", "mimeType": "video/mp4", "buffer": film(1.0)}]
+    )
+    until(tab, "document.querySelectorAll('#box .thumbnail-item').length === 1")
+    tab.get_by_label("Volume").fill("0")
+    ask(tab, "What is it?")
+    tab.get_by_text("a clip: 2 frames").wait_for()
+    until(tab, "document.querySelectorAll('.talk-seen img').length === 2")
+    until(tab, "omniTalk.player.rows.length > 0")
+    assert tab.evaluate(RMS) < 1e-6, "silent while it is played"
+    tab.get_by_label("Volume").fill("200")
+    assert tab.evaluate("omniTalk.player.gain.gain.value") == 2
+    tab.keyboard.press("Escape")
 
 
 def test_two_visitors_are_strangers_and_one_who_leaves_frees_the_model(visit, server):
