@@ -343,8 +343,9 @@ def thumbnails(run: Run) -> str:
     if find_spec("matplotlib") is None:
         return ""
     images = (
-        f'<img alt="{escape(view.alt)}" title="{escape(view.title)}" style="width:270px"'
+        f'<figure style="margin:0;width:210px"><img alt="{escape(view.alt)}" style="width:100%"'
         f' src="data:image/png;base64,{base64.b64encode(view.png(dpi=56)).decode()}">'
+        f"<figcaption>{escape(view.title)}</figcaption></figure>"
         for view in Views(run)
     )
     return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(images)}</div>'
