@@ -214,7 +214,7 @@ def test_rows_without_recordings_are_refused_or_left_out(root, tmp_path, capsys)
 
 
 def test_rows_by_name():
-    assert [e.name for e, _ in board.chosen(())] == [e.name for e in board.experiments()]
+    assert [e.name for e, _ in board.chosen(())] == [e.name for e in board.spoken()]
     assert board.chosen(["say-wer"])[0][1] == {"say-wer"}
     assert [e.name for e, _ in board.chosen(["hear"])] == ["hear-seen", "hear-unseen", "hear-human"]
     (experiment, names), *_ = board.chosen(["say@fixed:1:3"])

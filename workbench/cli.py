@@ -293,7 +293,8 @@ def eval(
     """Let independent judges listen: the table of figures.
 
     Args:
-        rows: rows or experiments, such as codec-wer, say, hear, say@fixed:1:3 (default: all)
+        rows: rows or experiments, such as codec-wer, say, hear, say@fixed:1:3, world (default:
+            all but world)
         items: held-out items of each row
         out: folder for results.json, results.md and what was heard for every item
         data: folder of the data sets

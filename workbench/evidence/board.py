@@ -1,6 +1,7 @@
 """The board: every experiment, run on one model, into one table.
 
-    omni eval --items 100                      # all rows
+    omni eval --items 100                      # hearing and speaking
+    omni eval world --items 200                # seeing, hearing and telling when
     board.run("micro", ["say", "codec-wer"], 100, Path("out/eval"))
 
 `rows` are names of rows ("say-slips") or of experiments ("say"), and "say@fixed:1:3" is speaking at
@@ -32,14 +33,20 @@ from workbench.evidence.candidate import Candidate, Ours
 from workbench.evidence.experiment import Experiment
 from workbench.evidence.figure import Figure, Row
 from workbench.evidence.items import Held
+from workbench.evidence.world import WORLD
 
 ITEMS = 100
 
 
-def experiments() -> tuple[Experiment, ...]:
-    """All of them, in the order of the table."""
+def spoken() -> tuple[Experiment, ...]:
+    """Hearing and speaking: what is measured if nothing else is asked for."""
     heard = (hear.SEEN, hear.KOKORO, hear.HUMAN)
     return (codec.CODEC, say.say(), *heard, answers.ANSWERS, speed.SPEED)
+
+
+def experiments() -> tuple[Experiment, ...]:
+    """All of them, in the order of the table."""
+    return (*spoken(), *WORLD)
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ def measure(
 def chosen(rows: Iterable[str]) -> list[tuple[Experiment, set[str]]]:
     """The experiments that the names ask for, with the names of the rows."""
     every = list(experiments())
-    rows = list(rows) or [e.name for e in every]
+    rows = list(rows) or [e.name for e in spoken()]
     every += [say.say(row.partition("@")[2]) for row in rows if row.startswith("say@")]
     asked: dict[str, set[str]] = {}
     for row in rows:

@@ -14,9 +14,11 @@ import torch
 from model.aria import Audit, pace
 from model.omni import Omni
 from model.senses.message import Audio, Message
+from model.senses.prompt import Clock
 from model.turn import Chunk, State, Voice, answer, hear, say
 
 RATE = 24_000  # of everything a candidate says
+TOLD = 2.0  # seconds between timestamps in sound, where times are asked for
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Candidate(Protocol):
 
     def answer(self, samples: np.ndarray, rate: int) -> Iterator[Chunk]:
         """A spoken question; text and sound as they come."""
+        ...
+
+    def reply(self, message: Message, timestamps: bool = True) -> str:
+        """Anything asked, answered in writing; without timestamps nothing tells the time."""
         ...
 
 
@@ -64,6 +70,19 @@ class Ours:
 
     def answer(self, samples: np.ndarray, rate: int) -> Iterator[Chunk]:
         return answer(self.omni, [Message.of("user", Audio(samples, rate))])
+
+    def reply(self, message: Message, timestamps: bool = True) -> str:
+        clock = Clock(TOLD) if timestamps else Mute()
+        chunks = answer(self.omni, [message], clock=clock, aloud=False)
+        return "".join(chunk.text for chunk in chunks)
+
+
+@dataclass(frozen=True)
+class Mute(Clock):
+    """Tells no time."""
+
+    def tell(self, seconds: float) -> str:
+        return ""
 
 
 def together(chunks: list[Chunk], audits: tuple[Audit, ...] = ()) -> Said:
