@@ -115,10 +115,10 @@ class Guided(Causal):
         (q, k), self.kept = self.kept, None
         scores = (q @ k.mT).float() * q.shape[-1] ** -0.5
         at = torch.arange(scores.shape[2], device=scores.device)
-        scores = scores.maskedfill(at > at[:, None], -torch.inf)
+        scores = scores.masked_fill(at > at[:, None], -torch.inf)
         there = (at >= heard[..., :1]) & (at <= heard[..., 1:])  # [B, T, T]
         known = heard[..., 0] >= 0
-        right = scores.maskedfill(~there, -torch.inf)[known].logsumexp(-1)
+        right = scores.masked_fill(~there, -torch.inf)[known].logsumexp(-1)
         return (scores[known].logsumexp(-1) - right).mean() if known.any() else scores.new_zeros(())
 
 
