@@ -8,7 +8,6 @@
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
-    omni train match --minutes 30     # codes as the Talker chooses them -> sound
     omni train pack                   # all of them -> model/checkpoints/micro
 
 Each keeps its checkpoint and metrics.jsonl in a folder of its own below `runs` and goes on where it
@@ -166,35 +165,6 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
         start = checkpoint(budget.runs, "speak")
     store, codes, run = Store(budget.data), _codes(budget), budget.run("talk")
     _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start))
-
-
-@train.command
-def match(budget: OmitArgPrefixes[Budget]) -> None:
-    """The renderer again, on true codes and on those that the trained Talker chooses."""
-    from model.data.store import Store
-    from model.omni import Omni, OmniConfig
-    from model.train.chosen import choose
-    from model.train.codec import CodecStage, train_renderer
-    from model.train.codes import Codes
-    from model.train.listener import Listener
-    from model.train.pack import TALKER, assemble, checkpoint
-    from model.train.stages import named
-
-    stage = CodecStage() if budget.lr is None else CodecStage(lr=budget.lr)
-    start = budget.start or checkpoint(budget.runs, "render") or _needed(budget.runs, "codec")
-    made, talker = budget.runs / "chosen.npz", checkpoint(budget.runs, *TALKER)
-    if talker is None:
-        raise FileNotFoundError(
-            f"{budget.runs / TALKER[-1]} holds no checkpoint: run `omni train {TALKER[-1]}` first"
-        )
-    if not made.exists() or made.stat().st_mtime < talker.stat().st_mtime:
-        codes = Codes(_codes(budget) / "train.npz")
-        omni = assemble(budget.runs, (TALKER,), seed=budget.seed)
-        choose(omni, named(Store(budget.data), "train", codes), codes, made)
-    ear = checkpoint(budget.runs, "ear")
-    listener = Listener.of(ear, Omni(OmniConfig.micro())) if ear else None
-    run = budget.run("match")
-    _told(train_renderer(budget.data, run, start, stage, listener=listener, chosen=made))
 
 
 @train.command

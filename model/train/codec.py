@@ -34,7 +34,6 @@ from model.data.store import Clips, Store
 from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
 from model.speech.quantizer import Quantized
-from model.train.chosen import Chosen
 from model.train.loop import Recipe, Result, Run, train, weights
 
 SLOT = FRAME // 2  # samples: the teacher names one phone per 40 ms
@@ -59,7 +58,6 @@ class CodecStage:
     commitment: float = 0.25
     phones: float = 0.3
     listener: float = 0.5
-    chosen: int = 8  # crops more whose codes a Talker chose, where there are such
 
 
 def train_codec(
@@ -94,12 +92,10 @@ def train_renderer(
     stage: CodecStage | None = None,
     config: CodecConfig | None = None,
     listener: nn.Module | None = None,
-    chosen: Path | None = None,
 ) -> Result:
     """Go on with the renderer alone: encoder and codebooks of `start` stay, so codes keep their
     meaning, and a Talker can be trained on them at the same time. A `listener` (listener.py) adds
-    to the loss whether the sound is understood. `chosen` (chosen.py) holds codes as a Talker finds
-    them, for a share of every batch."""
+    to the loss whether the sound is understood."""
     stage = stage or CodecStage()
     codec = load_codec(start, config)
     codec.renderer.requires_grad_(True)
@@ -110,32 +106,17 @@ def train_renderer(
         root,
         run,
         stage,
-        chosen,
     )
 
 
-def _train(
-    modules: nn.ModuleDict, loss, root: str | Path, run: Run, stage: CodecStage,
-    chosen: Path | None = None,
-) -> Result:  # fmt: skip
+def _train(modules: nn.ModuleDict, loss, root: str | Path, run: Run, stage: CodecStage):
     store = Store(root)
-    spoken = store.spoken("train")
-    pool = Pool(spoken, stage)
+    pool = Pool(store.spoken("train"), stage)
     held = Pool(store.spoken("valid"), stage, most=200)
-    found = Chosen(chosen, spoken, stage.crop) if chosen else None
-
-    def batch(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([run.seed, step])
-        made = pool.batch(rng)
-        if found:
-            wave, codes = found.draw(stage.chosen, rng)
-            made |= {"wave": torch.cat((made["wave"], wave)), "chosen": codes}
-        return made
-
     return train(
         modules,
         loss,
-        batch,
+        lambda step: pool.batch(np.random.default_rng([run.seed, step])),
         run,
         Recipe(lr=stage.lr),
         held_out=[held.batch(np.random.default_rng([run.seed, i])) for i in range(4)],
@@ -273,10 +254,6 @@ def renderer_loss(
     with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
         codes = codec.quantizer.encode(codec.encoder(wave[:, AHEAD:])[0])
         keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
-        if "chosen" in batch:
-            codes[-len(batch["chosen"]) :] = batch["chosen"]
-            if keep is not None:
-                keep[-len(batch["chosen"]) :] = codes.shape[1]
         vectors = codec.quantizer.embed(codes, keep)
     rebuilt = codec.renderer.render(vectors)[0]
     total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)

@@ -43,14 +43,8 @@ class Codes:
         item = self._items[name][0]
         return int(self._start[item + 1] - self._start[item])
 
-    def first(self, name: str) -> Copy:
-        """The copy that begins with the clip, as loud as the clip."""
-        return self._copy(self._items[name][0])
-
     def draw(self, name: str, rng: np.random.Generator) -> Copy:
         items = self._items[name]
-        return self._copy(items[int(rng.integers(0, len(items)))])
-
-    def _copy(self, item: int) -> Copy:
+        item = items[int(rng.integers(0, len(items)))]
         codes = self._codes[self._start[item] : self._start[item + 1]].astype(np.int64)
         return Copy(codes, float(self._lead[item]) * 1000 / RATE)

@@ -1,6 +1,6 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/match, world, talk: last.safetensors (or of an earlier stage: render or codec, hear, speak)
+    runs/render, world, talk: last.safetensors (or of an earlier stage: codec, hear, speak)
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (without `world`, the vision encoder) keeps the random
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from model.omni import Omni, OmniConfig
 from model.train.loop import weights
 
-CODEC = ("match", "render", "codec")  # the later stage first
+CODEC = ("render", "codec")  # the later stage first
 HEAR = ("world", "hear")
 TALKER = ("talk", "speak")
 
