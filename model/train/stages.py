@@ -50,6 +50,7 @@ from model.train.features import Features, Heard
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.spelling import said, spelled, word_spans
+from model.train.splice import Splicer
 
 ASK = (
     "Transcribe the audio.",
@@ -302,8 +303,8 @@ def _ear(
 @dataclass
 class HearData:
     """Conversations for the hear stage: `listen` of the rows have sound, of these `asks` are
-    spoken questions; the rest are written turns. `reads` more rows are written questions of a
-    `Quiz`."""
+    spoken questions; the rest are written turns. More rows are questions of a `Quiz`: `splices`
+    are spoken word by word (splice.py), `reads` are written."""
 
     omni: Omni
     features: Features
@@ -312,13 +313,16 @@ class HearData:
     seed: int = 0
     listen: float = 0.9
     asks: float = 0.35
-    reads: int = 128
+    splices: int = 12
+    reads: int = 48
     clean: bool = False
     questions: list[tuple[int, Turn]] = field(init=False)
     quiz: Quiz = field(init=False)
+    splicer: Splicer | None = field(init=False)
 
     def __post_init__(self):
         self.quiz = Quiz("valid" if self.clean else "train")
+        self.splicer = None if self.clean else Splicer(self.features)
         index = {row["id"]: i for i, row in enumerate(self.features.rows)}
         self.questions = [(index[t.question_audio], t) for t in self.turns
                           if t.question_audio in index]  # fmt: skip
@@ -340,6 +344,12 @@ class HearData:
             i, turn = self.questions[int(number)]
             clips.append(self.features[i])
             rows.append(self._row([_sound(clips[-1])], turn.answer, rng))
+        for _ in range(self.splices if self.splicer else 0):
+            question, answer = self.quiz(rng)
+            clip = self.splicer(question, rng)
+            if clip:
+                clips.append(clip)
+                rows.append(self._row([_sound(clip)], answer, rng))
         for number in rng.integers(0, len(self.turns), self.size - heard):
             turn = self.turns[int(number)]
             rows.append(self._row([Text(turn.question)], turn.answer, rng))
