@@ -286,3 +286,9 @@ def test_what_can_not_be_done_is_told_and_leaves_nothing_behind(lab, edit, told)
     with pytest.raises(ValueError, match=told), lab.edit(edit()):
         pass
     assert lab.edits == () and not any(m._forward_pre_hooks for m in lab.omni.modules())
+
+
+def test_what_a_mean_layer_needs_is_said_at_once(lab):
+    bare = lab.run("Hi", speak=False, most=2)
+    with pytest.raises(ValueError, match=r"blocks\.1\.mixer', 'states:.*blocks\.1\.ffn'"):
+        wb.mean_layer(bare, 1)

@@ -158,7 +158,11 @@ def zero_layer(layer: int, stage: str = "thinker") -> SetLayer:
 def mean_layer(run: Run, layer: int, stage: str = "thinker") -> SetLayer:
     """A block always adds what it added on average in `run`, which has recorded its states."""
     path = f"{stage}.stack.blocks.{layer}"
-    mixer, ffn = (_states(run, f"{path}.{part}").mean(0) for part in ("mixer", "ffn"))
+    parts = [f"{path}.mixer", f"{path}.ffn"]
+    if not set(parts) <= set(run.states):  # both are needed: said at once
+        kinds = ", ".join(f"'states:{part}'" for part in parts)
+        raise ValueError(f"the run has no states of {path}: lab.run(..., record=[{kinds}])")
+    mixer, ffn = (run.states[part].mean(0) for part in parts)
     return SetLayer(layer, stage, mixer, ffn)
 
 
