@@ -4,6 +4,7 @@ What is expected of the files: short cells, a prediction before the picture, ass
 outputs that show where no script runs. To make the outputs anew: notebooks/README.md.
 """
 
+import gc
 import re
 from pathlib import Path
 
@@ -23,6 +24,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 each = pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(autouse=True)
+def swept():
+    """The loops that Jupyter leaves open are cleared away here, not in somebody else's test."""
+    yield
+    gc.collect()
 
 
 def read(path: Path):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -7,6 +8,9 @@ from model.omni import Omni, OmniConfig
 from model.train.codec import Teacher
 from model.train.pack import CODEC, HEAR, TALKER, assemble
 from model.train.stages import Hear, Speak, Talk
+from model.train.world import Both
+
+BOOKS = np.zeros((8, 16, 8), np.float32)  # of nano; nothing is trained here
 
 
 def kept(module, runs, stage):
@@ -31,16 +35,25 @@ def test_every_stage_ends_up_in_the_model(tmp_path, trained):
     latent = trained.config.codec.renderer.latent
     kept(nn.ModuleDict({"codec": trained.codec, "teacher": Teacher(latent)}), tmp_path, "codec")
     kept(Hear(trained), tmp_path, "hear")
-    kept(Talk(trained), tmp_path, "talk")
+    kept(Talk(trained, BOOKS), tmp_path, "talk")
     packed = assemble(tmp_path, config=OmniConfig.nano(), seed=0)
     assert not same(packed.eye, trained.eye)  # untrained
     for part in ("codec", "ear", "thinker", "talker"):
         assert same(getattr(packed, part), getattr(trained, part)), part
 
 
+def test_the_world_takes_the_place_of_hearing(tmp_path, trained):
+    other = Omni(OmniConfig.nano())
+    kept(Hear(other), tmp_path, "hear")
+    kept(Both(trained), tmp_path, "world")
+    packed = assemble(tmp_path, (HEAR,), OmniConfig.nano())
+    for part in ("ear", "eye", "thinker"):
+        assert same(getattr(packed, part), getattr(trained, part)), part
+
+
 def test_the_later_talker_counts(tmp_path, trained):
-    kept(Speak(Omni(OmniConfig.nano())), tmp_path, "speak")
-    kept(Talk(trained), tmp_path, "talk")
+    kept(Speak(Omni(OmniConfig.nano()), BOOKS), tmp_path, "speak")
+    kept(Talk(trained, BOOKS), tmp_path, "talk")
     assert same(assemble(tmp_path, (TALKER,), OmniConfig.nano()).talker, trained.talker)
     (tmp_path / "talk" / "last.safetensors").unlink()
     assert not same(assemble(tmp_path, (TALKER,), OmniConfig.nano()).talker, trained.talker)

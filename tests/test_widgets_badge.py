@@ -12,7 +12,8 @@ CHROMIUM = next(
 )
 BOX = """<div class="widget-box"><div class="noUi-handle" role="slider" tabindex="0"></div>
 <div class="widget-readout" contenteditable="true">2</div><div id="badge"></div></div>"""
-MOUNT = """const values = { value: "<b>stale</b>: 2", stale: true, label: "experts a token" };
+MOUNT = """const values = { value: "<b>stale</b>: shown is 2", stale: true,
+                 label: "experts a token" };
 render({ model: { get: (name) => values[name], on() {}, off() {} },
          el: document.getElementById("badge") });"""
 LATER = """document.querySelector('.noUi-handle').outerHTML =
