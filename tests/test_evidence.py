@@ -95,6 +95,9 @@ class Parrot:
         yield Chunk(np.zeros(0, np.float32), text)
         yield Chunk(self._find(samples).samples)
 
+    def reply(self, message, timestamps=True):
+        return QUESTIONS[message.parts[0].text][0]
+
 
 class Mumbler(Parrot):
     """Loses the second half of everything."""
@@ -114,6 +117,9 @@ class Mumbler(Parrot):
         yield Chunk(np.zeros(0, np.float32), "no idea")
         yield Chunk(np.zeros(2400, np.float32))
 
+    def reply(self, message, timestamps=True):
+        return "no idea"
+
 
 def measured(candidate, root, out, rows=(), weights="w"):
     rows = rows or ("codec", "say", "hear-seen", "hear-unseen", "answers", "speed")
@@ -129,7 +135,7 @@ def test_a_perfect_candidate(root, tmp_path):
     assert of["say-slips"].value == 0
     assert of["hear-seen"].value == of["hear-unseen"].value == 0
     assert of["hear-seen"].mark == "stretch" and of["hear-seen"].floor is not None
-    assert of["answers-text"].value == 100
+    assert of["answers-text"].value == of["answers-written"].value == 100
     assert of["answers-speech"].items == 2
     assert 0 < of["speed-first"].value < 1000 and of["speed-factor"].value < 1
     names = [figure.row.name for figure in made.figures]

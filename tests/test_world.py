@@ -2,6 +2,8 @@
 
 import json
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +11,14 @@ import torch
 
 from model.data.ask import item
 from model.data.shelf import shelf
+from model.data.store import TURNS, Store, write
 from model.omni import Omni, OmniConfig
 from model.senses.prompt import Clock
 from model.train.loop import Recipe, Run
 from model.train.stages import held
-from model.train.world import KINDS, World, WorldData, look
+from model.train.world import World, WorldData, look, world
+
+build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +47,10 @@ def test_every_pad_gets_one_state(omni, train):
 def test_a_row_is_read_in_training_as_in_use(omni, train):
     """The same item through `Omni.read` and through a batch: the Thinker is given the same."""
     data = WorldData(omni, train, (0, 0, 2), clean=True)
-    data._shown = lambda one, kind, rng: one.message(train, scale=0.5).parts
-    world, kept = World(omni).eval(), []
+    reads, kept = World(omni).eval(), []
     hook = omni.thinker.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
     with torch.no_grad():
-        world(data(3))
+        reads(data(3))
     hook.remove()
     rng = np.random.default_rng([0, 3, 0])
     for row in range(2):
@@ -63,10 +67,27 @@ def test_a_row_is_read_in_training_as_in_use(omni, train):
 def test_the_eye_learns_while_the_others_stay(omni, train, tmp_path):
     before = {k: v.clone() for k, v in omni.state_dict().items()}
     run = Run(tmp_path / "look", steps=4, log_every=1, valid_every=10**6)
-    sizes = WorldData(omni, train, (2, 0, 1))(0)
-    assert len(sizes.mel) == 1 and len(KINDS) == 3
     look(omni, (train, train), run, Recipe(lr=1e-3, warmup=0.0), sizes=(3, 0, 1))
     lines = (tmp_path / "look/metrics.jsonl").read_text().splitlines()
     assert all(math.isfinite(json.loads(line).get("world", 0.0)) for line in lines)
     moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"eye"}
+
+
+def test_all_learn_together(train, tmp_path):
+    build(tmp_path)
+    turn = {"id": "t", "task": "greeting", "question": "Hello?", "answer": "Hello.",
+            "key": "hello", "question_audio": "wordnet-0", "answer_audio": ""}  # fmt: skip
+    for split in ("train", "valid"):
+        write(tmp_path / f"turns/{split}.parquet", [turn] * 2, TURNS)
+    torch.manual_seed(0)
+    omni = Omni(OmniConfig.nano())
+    before = {k: v.clone() for k, v in omni.state_dict().items()}
+    run = Run(tmp_path / "world", steps=3, log_every=1, valid_every=10**6)
+    store, cache = Store(tmp_path), tmp_path / "features"
+    recipe = Recipe(lr=1e-3, warmup=0.0)
+    world(omni, store, cache, (train, train), run, recipe, size=4, sizes=(2, 1, 1))
+    lines = (tmp_path / "world/metrics.jsonl").read_text().splitlines()
+    assert all({"text", "read", "world"} <= json.loads(line).keys() for line in lines[:3])
+    moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"eye", "ear", "thinker"}

@@ -1,7 +1,7 @@
-"""Written questions without end: what the Thinker reads beside what it hears.
+"""Questions without end, for training to read and to splice (model/train/splice.py).
 
-Spoken questions cost seconds of synthesis each, written ones nothing: `Quiz` draws from every
-question of training (tasks.py), in the phrasings that are spoken and in more that are only read.
+Synthesised questions cost seconds each, written ones nothing: `Quiz` draws from every question of
+training (tasks.py), in the phrasings that are synthesised and in more.
 
     question, answer = Quiz()(np.random.default_rng(0))
 

@@ -1,9 +1,9 @@
 """Questions with known answers: arithmetic to twenty, calendar, opposites, colours, counts, yes/no.
 
 A task is a list of facts (values for the slots of a question, the answer, the key word of the
-answer) and lists of phrasings: those of training, those of the test, and those that training only
-ever reads (quiz.py): writing costs next to nothing. Test asks with phrasings never seen, and where
-facts are *combinations* (operands, a thing and a colour, a child and its apples) also about
+answer) and lists of phrasings: those of training, those of the test, and more of training that are
+never synthesised (quiz.py): writing costs next to nothing. Test asks with phrasings never seen, and
+where facts are *combinations* (operands, a thing and a colour, a child and its apples) also about
 combinations never seen. Commuted sums count as two combinations: three plus four may be trained
 where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are in
 training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
@@ -43,7 +43,7 @@ class Task:
     facts: list[Fact]
     phrasings: dict[str, list[str]]  # group -> questions seen in training
     unseen: dict[str, list[str]]  # group -> questions of the test
-    written: dict[str, list[str]]  # group -> more questions seen in training, only in writing
+    written: dict[str, list[str]]  # group -> more of training, never synthesised (quiz.py)
     combinations: bool = False  # hold out facts as well
 
 
@@ -315,7 +315,7 @@ def _greetings() -> Iterator[Fact]:
 
 
 # How each task is asked: a line with its name (and a group of its facts), then the phrasings of
-# training, behind a star those of the test, and behind a plus those that training only reads.
+# training, behind a star those of the test, behind a plus those of training's quiz alone.
 ASKED = """
 plus
   What is {a} plus {b}?

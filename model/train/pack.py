@@ -38,7 +38,7 @@ def assemble(
         for module, prefixes in (
             (omni.codec, ("codec.",)),
             (omni.ear, ("ear.aut.", "hear.ear.aut.")),
-            (omni.eye, ("eye.", "world.eye.")),
+            (omni.eye, ("eye.",)),
             (omni.thinker, ("thinker.", "hear.thinker.")),
             (omni.talker, ("talker.", "speak.talker.")),
         ):

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.data.ask import Item, item
+from model.data.ask import item
 from model.data.shelf import Shelf
 from model.data.store import Store
 from model.layers.mel import log_mel_16k
@@ -70,7 +70,8 @@ class WorldData:
         for kind, size in enumerate(self.sizes):
             for _ in range(size):
                 one = item(int(rng.integers(2**31)), self.shelf, KINDS[kind])
-                parts = self._shown(one, KINDS[kind], rng)
+                scale = float(rng.uniform(0.5, 1.0)) if KINDS[kind] == "picture" else 0.5
+                parts = one.message(self.shelf, scale=scale).parts
                 rows.append(
                     conversation(
                         self.omni.tokenizer, parts, one.task.answer, rng, self.omni.eye.grid
@@ -91,10 +92,6 @@ class WorldData:
         return WorldBatch(
             read_batch(rows), torch.tensor(kinds), _sights(seen), mel.transpose(1, 2), frames
         )
-
-    def _shown(self, one: Item, kind: str, rng: np.random.Generator):
-        scale = float(rng.uniform(0.5, 1.0)) if kind == "picture" else 0.5
-        return one.message(self.shelf, scale=scale).parts
 
     def _mel(self, sound: Audio, rng: np.random.Generator) -> np.ndarray:
         """Log-mel f32[F, 128]."""
@@ -120,12 +117,12 @@ def _sights(seen: list) -> tuple[Sight, ...]:
 class World(nn.Module):
     """Eye, ear and Thinker together."""
 
-    def __init__(self, omni: Omni):
+    def __init__(self, omni: Omni, balance: Balance | None = None):
         super().__init__()
         self.eye, self.ear, self.thinker = omni.eye, omni.ear, omni.thinker
         marks = omni.tokenizer
         self.seen, self.heard = (marks.image_pad, marks.video_pad), marks.audio_pad
-        self.balance = Balance(omni.thinker)
+        self.balance = balance or Balance(omni.thinker)  # one listener for each Thinker
 
     def forward(self, batch: WorldBatch) -> tuple[Tensor, dict[str, Tensor]]:
         ids, places, targets = batch.read
@@ -155,11 +152,12 @@ class Both(nn.Module):
     def __init__(self, omni: Omni):
         super().__init__()
         self.hear = Hear(omni)
-        self.world = World(omni)
+        self.eye = omni.eye
+        self.world = [World(omni, self.hear.balance)]  # a list: its parts are those above
 
     def forward(self, batch: tuple[HearBatch, WorldBatch]) -> tuple[Tensor, dict[str, Tensor]]:
         heard, known = self.hear(batch[0])
-        seen, more = self.world(batch[1])
+        seen, more = self.world[0](batch[1])
         return heard + seen, known | more
 
 
@@ -182,7 +180,8 @@ def look(
 
 def world(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
-    recipe: Recipe | None = None, start: Path | None = None,
+    recipe: Recipe | None = None, start: Path | None = None, size: int = 32,
+    sizes: tuple[int, int, int] = WorldData.sizes,
 ) -> Result:  # fmt: skip
     """Train eye, ear and Thinker on scenes and, in every batch, on what `hear` trains on."""
     module = Both(omni)
@@ -190,9 +189,9 @@ def world(
         module.load_state_dict(weights(start))
 
     def both(split: str, shelf: Shelf, clean: bool):
-        heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=32,
-                         seed=run.seed, reads=32, clean=clean)  # fmt: skip
-        seen = WorldData(omni, shelf, seed=run.seed, clean=clean)
+        heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,
+                         seed=run.seed, reads=size, clean=clean)  # fmt: skip
+        seen = WorldData(omni, shelf, sizes, run.seed, clean)
         return lambda step: (heard(step), seen(step))
 
     data, valid = both("train", shelves[0], False), both("valid", shelves[1], True)

@@ -1,7 +1,8 @@
 """Answers: is a spoken question, in words never heard in training, answered rightly?
 
 Right in text: the answer holds its key (`judges.contains`). Right in speech: the judge, who hears
-only the sound, finds the key in it; homophones (two, to) count as one.
+only the sound, finds the key in it; homophones (two, to) count as one. Asked again in writing, a
+question shows whether it was not known or not heard.
 """
 
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.data.store import Spoken, Turn
+from model.senses.message import Message
 from workbench import judges
 from workbench.evidence.candidate import RATE, Candidate, together
 from workbench.evidence.experiment import Experiment
@@ -18,6 +20,7 @@ TEXT = Row(
     "answers-text", "answers to held-out spoken questions, right in text", "%", 85.0, 97.0, True
 )
 SPEECH = Row("answers-speech", "the same, right in speech", "%", 75.0, 92.0, True)
+WRITTEN = Row("answers-written", "the same, asked in writing, right in text", "%", None, None, True)
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,17 @@ class Answered:
     key: str
     text: str
     heard: str
+    written: str  # the answer to the same question in writing
 
 
 def measure(candidate: Candidate, item: tuple[Turn, Spoken]) -> Answered:
     turn, clip = item
     said = together(list(candidate.answer(clip.samples, clip.rate)))
     heard = judges.listen(said.samples, RATE)
-    return Answered(turn.id, turn.task, clip.voice, turn.question, turn.key, said.text, heard)
+    written = candidate.reply(Message.of("user", turn.question))
+    return Answered(
+        turn.id, turn.task, clip.voice, turn.question, turn.key, said.text, heard, written
+    )
 
 
 def figures(items: Sequence[Answered]) -> tuple[Figure, ...]:
@@ -60,9 +67,14 @@ def figures(items: Sequence[Answered]) -> tuple[Figure, ...]:
             judges.first().name,
             note=f"{both} of the {sum(text)} right in text are right in speech",
         ),
+        figure(
+            WRITTEN,
+            mean([judges.contains(item.key, item.written) for item in items], 100),
+            len(items),
+            "the key",
+        ),
     )
 
 
-ANSWERS = Experiment(
-    "answers", (TEXT, SPEECH), Answered, lambda held, n: held.questions(n), measure, figures
-)
+ROWS = (TEXT, SPEECH, WRITTEN)
+ANSWERS = Experiment("answers", ROWS, Answered, lambda held, n: held.questions(n), measure, figures)

@@ -111,7 +111,9 @@ def run(
     wanted = chosen(rows)
     omni = Omni.load(model)
     weights = digest(omni.tokenizer.folder)
-    return measure(Ours(omni), str(model), weights, wanted, items, out, data, skip=not rows)
+    named = {name for e in experiments() for name in (e.name, *(row.name for row in e.rows))}
+    group = not any(row in named or "@" in row for row in rows)  # what is not here is left out
+    return measure(Ours(omni), str(model), weights, wanted, items, out, data, skip=group)
 
 
 def measure(
