@@ -8,6 +8,7 @@ from transformers.models.qwen3_5_moe.modeling_qwen3_5_moe import Qwen3_5MoeForCa
 from model.layers.stack import Stack, positions
 from model.omni import Omni, OmniConfig
 from model.shapes import BIG, active, counted, depth, mixing, qwen35_35b, shape
+from model.thinker import TurnHead
 
 
 @pytest.mark.parametrize("name", BIG)
@@ -24,7 +25,7 @@ def test_the_public_backbone_is_counted_exactly():
     rope = dict(rope_type="default", rope_theta=1e7, mrope_section=[11, 11, 10])
     with torch.device("meta"):
         theirs = Qwen3_5MoeForCausalLM(Qwen3_5MoeTextConfig(rope_parameters=rope))
-    turns = 5 * 2048 + 5
+    turns = sum(p.numel() for p in TurnHead(2048).parameters())
     assert qwen35_35b().parameters - turns == sum(p.numel() for p in theirs.parameters())
 
 
