@@ -5,13 +5,15 @@
 The plan depends on the seed alone. `hours` only says how far to go, so a longer build continues a
 shorter one. The first 26 hours are at any point a fair sample of the whole: sentences in the named
 voices and by random speakers, spoken questions, spoken answers. 30 hours hold the audio of all
-turns. A shard appears whole or not at all; what is there is skipped, a damaged one is made again.
-At the end `manifest.json` lists each shard with its hash.
+turns. Then come five hours of glosses: more named voices, random speakers who say several each, and
+all of them in manners; then what is left of both. A shard appears whole or not at all; what is
+there is skipped, a damaged one is made again. At the end `manifest.json` lists each shard with its
+hash.
 
 Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
 the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.
 
-    omni data build micro --hours 30
+    omni data build micro --hours 35
 """
 
 import hashlib
@@ -25,10 +27,21 @@ import numpy as np
 import pyarrow.parquet
 from tqdm import tqdm
 
-from model.data.store import CLIPS, TURNS, Turn, encode, write
+from model.data.store import CLIPS, SPLITS, TURNS, Turn, encode, write
 from model.data.tasks import turns
-from model.data.texts import Sentence, sentences
-from model.data.voices import NAMED, RATE, UNSEEN, Hibari, Kokoro, Voice, bent
+from model.data.texts import Sentence, glosses, sentences
+from model.data.voices import (
+    FIRST,
+    MANNERS,
+    NAMED,
+    RATE,
+    UNSEEN,
+    Hibari,
+    Kokoro,
+    Voice,
+    bent,
+    in_manner,
+)
 
 PRESETS = ("micro",)
 WEIGHTS = {"heart": 0.40, "male": 0.20, "alto": 0.15, "child": 0.15, "deep": 0.10}
@@ -44,6 +57,12 @@ KOKORO_VOICES = (
 KOKORO_TRAIN = 25  # clips a voice
 KOKORO_TEST = 30
 SAMPLE = 0.626  # of the bulk; then Kokoro, which is slow, then what questions and answers are left
+THIRTY = 30.0  # hours, after which glosses come,
+FIVE = 5.0  # so many hours of them before the rest
+SAME = 4  # glosses by one speaker, one after the other
+RANDOM = 0.45  # of these speakers are random
+NEWER = 0.55  # of the named ones are not of the first five
+PLAIN = 0.4  # of the glosses are said in no manner; but for the first five, who always have one
 OPEN_TEST, WORDS_TEST, OPEN_VALID, WORDS_VALID = 300, 100, 220, 60
 
 
@@ -86,7 +105,7 @@ class Built:
 
 def build(
     name: str = "micro",
-    hours: float = 30.0,
+    hours: float = 35.0,
     root: str | Path = "datasets",
     kokoro: str | Path | None = None,
     jobs: int = 2,
@@ -120,7 +139,7 @@ def plan(seed: int = 0, size: int = 500) -> Plan:
     ):
         strung = [s for s in of[name] if s.source == "words"][:n_words]
         chosen = _pick([s for s in of[name] if s.source != "words"], n_open, rng) + strung
-        voices = list(NAMED.values())
+        voices = [NAMED[voice] for voice in FIRST]
         spoken[name] += [clip(s.text, s.source, voices[i % 5]) for i, s in enumerate(chosen)]
     for clips in spoken.values():
         rng.shuffle(clips)
@@ -133,7 +152,41 @@ def plan(seed: int = 0, size: int = 500) -> Plan:
     unseen, various = _kokoro(of, rng, size)
     bulk = parts["train"]
     early = bulk[:1] + parts["test"] + parts["valid"] + bulk[1:6] + unseen + bulk[6:late]
-    return Plan(early + various + bulk[late:], asked)
+    first = early + various + bulk[late:]
+    told = glosses(pool)
+    held = [s for name in ("valid", "test") for s in _manners(told, name, seed, size)]
+    more = _manners(told, "train", seed, size)
+    thirty, five = first_hours(first, THIRTY), first_hours(more, FIVE)
+    shards = thirty + held + five + first[len(thirty) :] + more[len(five) :]
+    return Plan(shards, asked)
+
+
+def _manners(told: Sequence[Sentence], split: str, seed: int, size: int) -> list[Shard]:
+    """Glosses of a split, several by one speaker, in manners; of test and valid one shard each."""
+    rng = np.random.default_rng([seed, SPLITS.index(split)])
+    texts = [s.text for s in told if s.split == split]
+    rng.shuffle(texts)
+    clips = []
+    for begin in range(0, len(texts) if split == "train" else min(len(texts), size), SAME):
+        voice = _speaker(rng)
+        for text in texts[begin : begin + SAME]:
+            clips.append(clip(text, "gloss", in_manner(voice, *_manner(rng, voice.name in FIRST))))
+    return _shards(split, clips, size, first=1000)
+
+
+def _speaker(rng: np.random.Generator) -> Voice:
+    if rng.random() < RANDOM:
+        return replace(bent(rng), speed=1.0)
+    names = list(NAMED)[len(FIRST) :] if rng.random() < NEWER else FIRST
+    return NAMED[str(rng.choice(names))]
+
+
+def _manner(rng: np.random.Generator, always: bool) -> list[str]:
+    """No word of manner, one, two or three."""
+    if not always and rng.random() < PLAIN:
+        return []
+    kinds = rng.permutation(list(MANNERS))[: rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1])]
+    return [str(rng.choice(list(MANNERS[kind]))) for kind in kinds]
 
 
 def clip(text: str, source: str, voice: Voice) -> Clip:
@@ -213,7 +266,7 @@ def _voiced(
     aloud = 0
     for turn in asked:
         if turn.task != "repeat" and aloud < questions:
-            voice = bent(rng) if aloud % 2 else list(NAMED.values())[aloud // 2 % 5]
+            voice = bent(rng) if aloud % 2 else NAMED[FIRST[aloud // 2 % 5]]
             question = clip(turn.question, "question", voice)
             clips[question.id] = question
             turn = replace(turn, question_audio=question.id)

@@ -1,10 +1,12 @@
 """What is said: open English sentences, number talk and strings of random words, split for good.
 
     WordNet's examples + dialogues + filled templates --curate--> known words only --> random words
+    WordNet's definitions --curate--> known words only
 
-`sentences(seed)` gives the whole pool, the same for the same seed. A sentence belongs to a split by
-the hash of its normalised words, so that no later version can move it: test 2 %, valid 1 %, the
-rest train. Templates that speak of numbers are held out whole: test and valid fill other ones.
+`sentences(seed)` gives the whole pool, the same for the same seed; `glosses(pool)` many more texts,
+which read like a dictionary. A sentence belongs to a split by the hash of its normalised words, so
+that no later version can move it: test 2 %, valid 1 %, the rest train. Templates that speak of
+numbers are held out whole: test and valid fill other ones.
 
 Curated: 2-14 words, 8-90 characters, plain letters; every word is used in three sentences or more
 of the raw pool that are not in test, and the words of test and valid all occur in train; a block
@@ -18,7 +20,7 @@ import hashlib
 import importlib.util
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +72,7 @@ NAMES = _list(
 @dataclass(frozen=True)
 class Sentence:
     text: str
-    source: str  # wordnet, chatterbot, template or words
+    source: str  # wordnet, chatterbot, template, words or gloss
     split: str
 
 
@@ -135,16 +137,27 @@ def plain(text: str) -> bool:
 
 def wordnet(folder: Path | None = None) -> list[str]:
     """The quoted examples in WordNet's glosses."""
+    return [text for gloss in _glosses(folder) for text in re.findall(r'"([^"]+)"', gloss)]
+
+
+def definitions(folder: Path | None = None) -> list[str]:
+    """What WordNet says that its words mean, without the examples and what is in brackets."""
+    found = []
+    for gloss in _glosses(folder):
+        told = re.sub(r"\([^)]*\)", " ", gloss.partition('"')[0])
+        found += [part.strip(" ,:-") for part in told.split(";")]
+    return found
+
+
+def _glosses(folder: Path | None) -> Iterator[str]:
     folder = folder or WORDNET
     if not (folder / "data.noun").exists():
         raise ValueError(f"no WordNet in {folder}; install the Debian package wordnet-base")
-    found = []
     for part in ("noun", "verb", "adj", "adv"):
         for line in (folder / f"data.{part}").read_text("latin-1").splitlines():
             gloss = line.partition(" | ")[2]
             if gloss.count('"') % 2 == 0:
-                found += re.findall(r'"([^"]+)"', gloss)
-    return found
+                yield gloss
 
 
 def chatterbot() -> list[str]:
@@ -306,6 +319,18 @@ def sentences(seed: int = 0, templates: int = 5000, strings: int = 12000) -> lis
 
     trained = {normal(s.text) for s in found if s.split == "train"}
     return [s for s in found if s.split == "train" or _fair(s.text, trained, uses)]
+
+
+def glosses(pool: list[Sentence]) -> list[Sentence]:
+    """Definitions that are not in the pool, all of whose words its training sentences know."""
+    there = {normal(s.text) for s in pool}
+    vocabulary = {word for s in pool if s.split == "train" for word in words(s.text)}
+    raw = _distinct(text for text in map(tidy, definitions()) if plain(text))
+    return [
+        Sentence(text, "gloss", split(text))
+        for key, text in raw.items()
+        if key not in there and vocabulary.issuperset(key.split())
+    ]
 
 
 def _fair(text: str, trained: set[str], uses: Counter) -> bool:

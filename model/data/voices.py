@@ -10,17 +10,21 @@ and a little variety. Both give one duration a symbol; `sum(units) * 600 == len(
 The silence in front is cut to 100 ms: the networks lead in with 0.3-0.45 s, which a model that
 answers in time would have to learn to wait for.
 
-Left out: other languages; emotion; noise and rooms (the training adds those).
+A manner (slow, loud, excited ...) bends further: pace, level, pitch and how far the pitch swings.
+The name of a voice says all of it: "heart", "heart, fast, loud", "warp-0.62-0.86, sad".
+
+Left out: other languages; whispering and shouting, which are more than a level; noise and rooms
+(the training adds those).
 
     say = Hibari()
-    utterance = say("What is seven plus five?", NAMED["male"], seed=1)
+    utterance = say("What is seven plus five?", known("male, excited"), seed=1)
 """
 
 import gzip
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,18 +36,32 @@ from model.data.store import Spoken
 
 RATE = 24_000
 UNIT = 600  # samples: 25 ms
+VOICED = 60.0  # Hz
 LEAD = 4  # units of silence kept before the first sound
 END_PUNCTUATION = tuple(".?!")
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A way to bend the one voice: factors on pitch, spectral envelope and pace."""
+    """A way to bend the one voice: factors on pitch, spectral envelope, pace, the swing of the
+    pitch about its mean, and level."""
 
     name: str
     pitch: float = 1.0
     envelope: float = 1.0
     speed: float = 1.0
+    swing: float = 1.0
+    gain: float = 1.0
+
+    @property
+    def who(self) -> str:
+        """Name of the speaker alone."""
+        return self.name.partition(",")[0]
+
+    @property
+    def manner(self) -> tuple[str, ...]:
+        """Words of how it is said."""
+        return tuple(self.name.split(", ")[1:])
 
 
 NAMED = {
@@ -54,8 +72,25 @@ NAMED = {
         Voice("alto", 0.80, 0.93),
         Voice("child", 1.30, 1.15),
         Voice("deep", 0.48, 0.80),
+        Voice("tenor", 0.68, 0.95),
+        Voice("soprano", 1.16, 1.01),
+        Voice("boy", 1.08, 1.16),
+        Voice("giant", 0.42, 0.76),
     )
 }
+FIRST = ("heart", "male", "alto", "child", "deep")  # they say all sentences, the others glosses
+# what a word of manner does: one of each kind at a time
+MANNERS: dict[str, dict[str, dict[str, float]]] = {
+    "pitch": {"low": {"pitch": 0.84}, "high": {"pitch": 1.19}},
+    "speed": {"slow": {"speed": 0.74}, "fast": {"speed": 1.36}},
+    "volume": {"soft": {"gain": 0.40}, "loud": {"gain": 1.80}},
+    "mood": {
+        "calm": {"pitch": 0.97, "swing": 0.60, "speed": 0.93, "gain": 0.90},
+        "excited": {"pitch": 1.12, "swing": 1.60, "speed": 1.12, "gain": 1.15},
+        "sad": {"pitch": 0.92, "swing": 0.45, "speed": 0.82, "gain": 0.75},
+    },
+}
+LOUDEST = 0.99  # peak
 # Kokoro voices heard in evaluation only, never in training or tuning
 UNSEEN = ("af_bella", "am_fenrir", "bf_isabella", "bm_fable")
 
@@ -67,6 +102,32 @@ def bent(rng: np.random.Generator) -> Voice:
     speed = float(np.exp(rng.uniform(np.log(0.80), np.log(1.25))))
     pitch, envelope, speed = round(pitch, 2), round(envelope, 2), round(speed, 2)
     return Voice(f"warp-{pitch:.2f}-{envelope:.2f}", pitch, envelope, speed)
+
+
+def in_manner(voice: Voice, *words: str) -> Voice:
+    """The voice in a manner: "slow", "loud", "excited" ...; at most one word of a kind."""
+    factors = {"pitch": voice.pitch, "speed": voice.speed, "swing": voice.swing, "gain": voice.gain}
+    for kind, ways in MANNERS.items():
+        said = [word for word in words if word in ways]
+        if len(said) > 1:
+            raise ValueError(f"{' and '.join(said)} are both a {kind}; expected one of them")
+        for name, factor in ways[said[0]].items() if said else ():
+            factors[name] *= factor
+    manners = [word for ways in MANNERS.values() for word in ways]
+    if unknown := set(words) - set(manners):
+        raise ValueError(f"no manner {min(unknown)!r}; there are {', '.join(manners)}")
+    said = [word for word in manners if word in words]
+    return replace(voice, name=", ".join([voice.name, *said]), **factors)
+
+
+def known(name: str) -> Voice:
+    """The voice of a name such as "heart", "warp-0.62-0.86" or "male, slow, sad"."""
+    who, *words = name.split(", ")
+    if who in NAMED:
+        return in_manner(NAMED[who], *words)
+    if not (bend := re.fullmatch(r"warp-(\d\.\d+)-(\d\.\d+)", who)):
+        raise ValueError(f"no voice {who!r}; expected {', '.join(NAMED)} or warp-PITCH-ENVELOPE")
+    return in_manner(Voice(who, float(bend[1]), float(bend[2])), *words)
 
 
 @dataclass(frozen=True)
@@ -121,8 +182,10 @@ class Hibari:
                 _stretch(part, voice.envelope, top)
                 for part, top in ((lh, -12.0), (theta, 0.0), (ln, -9.0), (lr, -12.0))
             )
-        samples = dsp.synth(lh, theta, ln, lr, phi, f0 * voice.pitch, rng)
+        samples = dsp.synth(lh, theta, ln, lr, phi, _swung(f0, voice.swing) * voice.pitch, rng)
         samples = samples / max(1.0, float(np.abs(samples).max()))
+        if voice.gain != 1:
+            samples = samples * min(voice.gain, LOUDEST / max(0.01, float(np.abs(samples).max())))
         return _utterance(samples, string, units)
 
 
@@ -218,6 +281,17 @@ def _one_thread():
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return options
+
+
+def _swung(f0: np.ndarray, swing: float) -> np.ndarray:
+    """The pitch swings so much farther from its mean, where there is a voice."""
+    voiced = f0 > VOICED
+    if swing == 1 or not voiced.any():
+        return f0
+    middle = np.log(f0[voiced]).mean()
+    swung = np.exp(middle + swing * (np.log(np.maximum(f0, VOICED)) - middle))
+    swung = np.clip(swung, np.exp(middle) / 2.5, np.exp(middle) * 2.5)
+    return np.where(voiced, swung, f0).astype(f0.dtype)
 
 
 def _stretch(part: np.ndarray, factor: float, top: float) -> np.ndarray:

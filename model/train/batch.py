@@ -35,9 +35,14 @@ def pad(rows: Sequence[np.ndarray], value: float | int, multiple: int = 1) -> Te
     return torch.from_numpy(out)
 
 
-def alike(lengths: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:
-    """`count` random items of about the same length: little padding, every item as likely."""
+def alike(
+    lengths: np.ndarray, count: int, rng: np.random.Generator, chances: np.ndarray | None = None
+) -> list[int]:
+    """`count` random items of about the same length: little padding, every item as likely, or as
+    the cumulated `chances` f64[items] say."""
     drawn = rng.integers(0, len(lengths), 12 * count)
+    if chances is not None:
+        drawn = np.minimum(np.searchsorted(chances, rng.random(12 * count)), len(lengths) - 1)
     drawn = drawn[np.argsort(lengths[drawn], kind="stable")]
     start = int(rng.integers(0, 12)) * count
     return drawn[start : start + count].tolist()
@@ -214,8 +219,9 @@ class Reading(NamedTuple):
 
     id: str
     text: str
-    voice: str
+    voice: str  # words of the voice prompt
     spans: Sequence[tuple[float, float]]  # ms of every word, as `word_spans` has them; or none
+    speed: float = 1.0
 
 
 class SpeakBatch(NamedTuple):
@@ -223,7 +229,7 @@ class SpeakBatch(NamedTuple):
     predicted at a position is what enters at the next one."""
 
     words: Tensor  # i64[B, L], the text token, 0 where a frame stands
-    codes: Tensor  # i64[B, L, K], the true frame, 0 where a word stands
+    codes: Tensor  # i64[B, L, K], the true frame (of the answer or of the voice), else 0
     heard: Tensor  # i64[B, L, K], the frame as the Talker hears it: some codes are wrong
     frame: Tensor  # bool[B, L]
     keep: Tensor  # bool[B, L], False: this entry is hidden (history dropout)
@@ -235,13 +241,16 @@ class SpeakBatch(NamedTuple):
 
 def speak_item(
     tokenizer: Tokenizer, reading: Reading, copy: Copy, end: int, rng: np.random.Generator,
-    context: np.ndarray | None = None,
+    context: np.ndarray | None = None, sample: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """One spoken sentence as a stream; `context` i64[C] is the user's turn as the Thinker read it:
-    its words enter as words, its sounds as states of the Thinker."""
-    marks, (_, text, voice, spans), codes = tokenizer, reading, copy.codes
+    its words enter as words, its sounds as states of the Thinker. `sample` i64[S, K] are frames of
+    the voice, in the voice prompt after its words."""
+    marks, (_, text, voice, spans, _), codes = tokenizer, reading, copy.codes
     context = np.zeros(0, np.int64) if context is None else context
-    head = [marks.im_start, *marks.encode(voice), marks.im_end]
+    head = [marks.im_start, *marks.encode(voice)]
+    sampled = slice(len(head), len(head) + (0 if sample is None else len(sample)))
+    head += [0] * (sampled.stop - sampled.start) + [marks.im_end]
     said = [*marks.encode(text), marks.tts_text_eod]
     path = np.array(draw(len(said), len(codes), rng))
     head = np.concatenate([head, context])
@@ -272,6 +281,8 @@ def speak_item(
     for index, _, begins, ends in said_when(text, spans, tokenizer):
         at = frame_at[(centres >= begins) & (centres < ends)]
         spoken[at[at > word_at[index]] - 1] = word_at[index]  # else it is not in the stream yet
+    if sample is not None:
+        frames[sampled], frame[sampled] = sample, True
     share = rng.uniform(0, 0.3)
     keep = ~(frame & (rng.random(length) < share))
     wrong = rng.random(frames.shape) < 0.3 * share

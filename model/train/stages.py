@@ -49,6 +49,7 @@ from model.train.codes import Codes
 from model.train.features import Features, Heard
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
+from model.train.prompts import Prompts
 from model.train.spelling import said, spelled, word_spans
 from model.train.splice import Splicer
 
@@ -199,8 +200,7 @@ class Speak(nn.Module):
         first = cross_entropy(logits, targets)
         codes = targets < talker.config.end
 
-        says = torch.zeros_like(batch.frame)
-        says[:, :-1] = batch.frame[:, 1:]  # positions that predict a frame
+        says = scored & (batch.targets < talker.config.end)  # positions that predict a frame
         row, at = says.nonzero(as_tuple=True)
         some = torch.randperm(len(row), device=row.device)[: self.frames]
         row, at = row[some], at[some]
@@ -211,7 +211,7 @@ class Speak(nn.Module):
         residual = cross_entropy(rest, wanted)
         led = len(true) // 2  # the others have the true codes before them
 
-        spoken = batch.frame.sum(1).float()
+        spoken = says.sum(1).float()
         expected = (talker.frames_of(batch.words) * batch.text).sum(1)
         rate = ((expected - spoken) / spoken).square().mean()
         balance, looking = self.balance.take(), self.guided.loss(batch.spoken)
@@ -372,7 +372,8 @@ def _sound(clip: Heard) -> Audio:
 
 @dataclass
 class SpeakData:
-    """Sentences of the named voices with their codes.
+    """Sentences with their codes, by voices that are asked for by name or in words; in every third
+    batch by their sound (prompts.py).
 
     `codes` holds copies of each clip, each with another lead of silence: exact
     codes are a fingerprint of a clip, and a model that sees only one copy learns it by heart.
@@ -384,19 +385,30 @@ class SpeakData:
     size: int = 48
     seed: int = 0
     lengths: np.ndarray = field(init=False)
+    prompts: Prompts = field(init=False)
 
     def __post_init__(self):
-        self.lengths = np.array([self.codes.frames(row[0]) for row in self.rows])
+        self.lengths = np.array([self.codes.frames(row.id) for row in self.rows])
+        self.prompts = Prompts(self.rows, self.codes)
 
     def __call__(self, step: int) -> SpeakBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
-        items = []
-        for i in alike(self.lengths, self.size, rng):
-            reading = self.rows[i]
-            copy = self.codes.draw(reading.id, rng)
-            end = self.omni.config.talker.end
-            items.append(speak_item(self.omni.tokenizer, reading, copy, end, rng))
-        return speak_batch(items)
+        return speak_batch(self.some(self.size, step % 3 == 0, rng))
+
+    def some(self, count: int, cloned: bool, rng: np.random.Generator) -> list[dict]:
+        """Random items of about the same length."""
+        drawn = alike(self.lengths, count, rng, self.prompts.chances[cloned])
+        return [self.item(i, cloned, rng) for i in drawn]
+
+    def item(
+        self, i: int, cloned: bool, rng: np.random.Generator, context: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """A clip as a stream; `cloned`: the voice prompt has frames of the speaker."""
+        sample = self.prompts.sample(i, rng) if cloned else None
+        words = self.prompts.words(i, rng, sample is not None)
+        reading, copy = self.rows[i]._replace(voice=words), self.codes.draw(self.rows[i].id, rng)
+        end = self.omni.config.talker.end
+        return speak_item(self.omni.tokenizer, reading, copy, end, rng, context, sample)
 
 
 def ear(
@@ -452,47 +464,40 @@ class TalkData:
     seed: int = 0
     share: float = 0.6  # of the rows answer a question
     clean: bool = False
-    answers: list[tuple[Turn, Reading]] = field(init=False)
+    answers: list[tuple[Turn, int]] = field(init=False)  # and the row of its answer
     heard: dict[str, int] = field(init=False)  # id of a clip -> its features
 
     def __post_init__(self):
-        readings = {reading.id: reading for reading in self.speak.rows}
+        readings = {reading.id: i for i, reading in enumerate(self.speak.rows)}
         self.heard = {row["id"]: i for i, row in enumerate(self.features.rows)}
         self.answers = [(turn, readings[turn.answer_audio]) for turn in self.turns
                         if turn.answer_audio in readings]  # fmt: skip
 
     def __call__(self, step: int) -> TalkBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
-        tokenizer, end = self.speak.omni.tokenizer, self.speak.omni.config.talker.end
+        tokenizer, cloned = self.speak.omni.tokenizer, step % 3 == 0
         clips, laid, items = [], [], []
         for number in rng.integers(0, len(self.answers), round(self.size * self.share)):
-            turn, reading = self.answers[int(number)]
+            turn, row = self.answers[int(number)]
             parts = [Text(turn.question)]
             if turn.question_audio in self.heard and (not clips or rng.random() < 0.8):
                 clips.append(self.features[self.heard[turn.question_audio]])
                 parts = [_sound(clips[-1])]
             laid.append(asked(tokenizer, parts, rng))
-            copy = self.speak.codes.draw(reading.id, rng)
-            items.append(speak_item(tokenizer, reading, copy, end, rng, laid[-1].ids.numpy()))
-        for i in alike(self.speak.lengths, self.size - len(items), rng):
-            reading = self.speak.rows[i]
-            copy = self.speak.codes.draw(reading.id, rng)
-            items.append(speak_item(tokenizer, reading, copy, end, rng))
+            items.append(self.speak.item(row, cloned, rng, laid[-1].ids.numpy()))
+        items += self.speak.some(self.size - len(items), cloned, rng)
         places = pad([row.places.numpy().T for row in laid], 0).permute(2, 0, 1)
         return TalkBatch(_ear(clips, rng, self.clean), pad([row.ids.numpy() for row in laid], 0),
                          places, speak_batch(items))  # fmt: skip
 
 
-NAMED = ("heart", "male", "alto", "child", "deep")  # the voices that the Talker learns by name
-
-
-def named(store: Store, split: str, codes: Codes) -> list[Reading]:
-    """The clips of a split that are spoken by a named voice and have codes."""
+def spoken(store: Store, split: str, codes: Codes) -> list[Reading]:
+    """The clips of a split that have codes."""
     clips = store.spoken(split)
-    columns = (clips.column(name) for name in ("text", "voice", "phones", "units"))
-    return [Reading(name, text, voice, word_spans(phones, units))
-            for name, text, voice, phones, units in zip(clips.ids, *columns, strict=True)
-            if voice in NAMED and name in codes]  # fmt: skip
+    columns = (clips.column(name) for name in ("text", "voice", "phones", "units", "speed"))
+    return [Reading(name, text, voice, word_spans(phones, units), speed)
+            for name, text, voice, phones, units, speed in zip(clips.ids, *columns, strict=True)
+            if name in codes]  # fmt: skip
 
 
 def speak(
@@ -504,8 +509,8 @@ def speak(
     module = Speak(omni, made["train"].books)
     if start:
         module.load_state_dict(weights(start))
-    data = SpeakData(omni, named(store, "train", made["train"]), made["train"], seed=run.seed)
-    valid = SpeakData(omni, named(store, "valid", made["valid"]), made["valid"], seed=run.seed)
+    data = SpeakData(omni, spoken(store, "train", made["train"]), made["train"], seed=run.seed)
+    valid = SpeakData(omni, spoken(store, "valid", made["valid"]), made["valid"], seed=run.seed)
     held_out = [valid(-1 - i) for i in range(3)]
     return train(module, module, data, run, recipe or Recipe(lr=1.2e-3), held_out)
 
@@ -520,14 +525,14 @@ def talk(
     if start:
         module.speak.load_state_dict(weights(start))
 
-    spoken = SpeakData(omni, named(store, "train", made), made, seed=run.seed)
+    aloud = SpeakData(omni, spoken(store, "train", made), made, seed=run.seed)
     features = Features.build(store, "train", cache)
     turns = [turn for turn in store.turns("train") if turn.answer_audio in made]
     if len(turns) < 2:
         raise ValueError("no answer of the turns has codes: write the codes of all train clips")
     apart = turns[::50]  # held out: only the turns of `train` have spoken answers
     learnt = [turn for i, turn in enumerate(turns) if i % 50]
-    data = TalkData(spoken, features, learnt, seed=run.seed)
-    valid = TalkData(spoken, features, apart, seed=run.seed, share=1.0, clean=True)
+    data = TalkData(aloud, features, learnt, seed=run.seed)
+    valid = TalkData(aloud, features, apart, seed=run.seed, share=1.0, clean=True)
     held_out = [valid(-1 - i) for i in range(3)]
     return train(module, module, data, run, recipe or Recipe(lr=4e-4), held_out)
