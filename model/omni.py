@@ -32,7 +32,7 @@ from model.layers.mel import log_mel_16k
 from model.layers.moe import MoeConfig
 from model.layers.stack import StackConfig
 from model.mtp import MtpConfig
-from model.senses.audio import AuT, AuTConfig
+from model.senses.audio import AuT, AuTConfig, listen
 from model.senses.message import Audio, Image, Message, Video
 from model.senses.prompt import RATE, Clock, Modality, Spans, plan
 from model.senses.tokenizer import Tokenizer
@@ -42,6 +42,7 @@ from model.talker import Talker, TalkerConfig
 from model.thinker import Thinker, ThinkerConfig
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
+PIECE = 64 * RATE  # samples that the ear takes at once: eight of its windows
 
 
 @dataclass(frozen=True)
@@ -153,10 +154,17 @@ class Omni(nn.Module):
         return []
 
     def listen(self, audio: Audio) -> Tensor:
-        """States f[n, D] of a sound, one per 160 ms."""
+        """States f[n, D] of a sound, one per 160 ms; a long one goes in by pieces."""
         wave = torch.from_numpy(audio.at(RATE).samples)[None]
-        states, _ = self.ear(log_mel_16k(wave))
-        return states[0]
+        if wave.shape[1] <= PIECE:
+            states, _ = self.ear(log_mel_16k(wave))
+            return states[0]
+        states, past = [], None
+        for piece in wave.split(PIECE, dim=1):
+            heard, past = listen(self.ear, piece, past)
+            states.append(heard[0])
+        heard, _ = listen(self.ear, wave[:, :0], past, end=True)
+        return torch.cat([*states, heard[0]])
 
     def frames_of(self, token: int) -> float:
         """How many frames of speech a text token should take, as the Talker estimates."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.omni import Omni, OmniConfig
-from workbench import bench, bench_record
+from workbench import bench, bench_long, bench_record
 
 
 def test_both_decoders_say_the_same():
@@ -48,3 +48,17 @@ def test_what_recording_costs(monkeypatch):
     assert all(s.ours > 0 for s in found) and "x the bare turn" in found[0].line()
     room = [s.ours for s in found if s.row == "room"]
     assert room == sorted(room)
+
+
+def test_long_input_goes_through_alone(monkeypatch):
+    monkeypatch.setattr(bench_long, "SOUND", (70.0,))
+    monkeypatch.setattr(bench_long, "FILM", (3.0,))
+    found = list(bench.run(["long"]))
+    assert [s.unit for s in found] == ["s", "GiB"] * 2 and all(s.ours > 0 for s in found)
+    assert found[0].what == "70 s of sound: until the answer"
+
+
+def test_a_long_film_is_what_was_asked_for():
+    film = bench_long.film(20.0)
+    assert film.frames.shape == (20, 720, 1280, 3) and film.audio.seconds == 20
+    assert (film.frames[0] != film.frames[1]).any()

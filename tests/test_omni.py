@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
+from model.layers.mel import log_mel_16k
 from model.omni import Omni, OmniConfig
+from model.senses.message import Audio
 
 
 def count(part) -> int:
@@ -27,6 +30,16 @@ def test_save_and_load(tmp_path):
     for name, value in omni.state_dict().items():
         assert torch.allclose(again.state_dict()[name].float(), value.float(), atol=0.02), name
     assert not (tmp_path / "m.part").exists()
+
+
+@torch.inference_mode()
+def test_a_long_sound_in_pieces_is_the_sound_at_once():
+    omni = Omni(OmniConfig.nano())
+    wave = np.random.default_rng(0).normal(0, 0.1, 16_000 * 141 + 77).astype(np.float32)
+    whole, _ = omni.ear(log_mel_16k(torch.from_numpy(wave)[None]))
+    heard = omni.listen(Audio(wave, 16_000))
+    assert len(heard) == omni.ear.tokens(len(wave))
+    torch.testing.assert_close(heard, whole[0], atol=1e-5, rtol=1e-4)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):

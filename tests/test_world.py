@@ -1,4 +1,5 @@
-"""The stages of the world on nano: sights and sounds go where their pads stand, losses fall."""
+"""The stages `look` and `world` on nano: cells have names, sights and sounds go where their pads
+stand, what is to learn learns."""
 
 import json
 import math
@@ -10,13 +11,16 @@ import pytest
 import torch
 
 from model.data.ask import item
+from model.data.draw import box
+from model.data.scenes import sample
 from model.data.shelf import shelf
 from model.data.store import TURNS, Store, write
 from model.omni import Omni, OmniConfig
 from model.senses.prompt import Clock
+from model.train.look import LookData, cells, look
 from model.train.loop import Recipe, Run
 from model.train.stages import held
-from model.train.world import World, WorldData, look, world
+from model.train.world import World, WorldData, world
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 
@@ -67,11 +71,41 @@ def test_a_row_is_read_in_training_as_in_use(omni, train):
 def test_the_eye_learns_while_the_others_stay(omni, train, tmp_path):
     before = {k: v.clone() for k, v in omni.state_dict().items()}
     run = Run(tmp_path / "look", steps=4, log_every=1, valid_every=10**6)
-    look(omni, (train, train), run, Recipe(lr=1e-3, warmup=0.0), sizes=(3, 0, 1))
+    look(omni, (train, train), run, Recipe(lr=1e-3, warmup=0.0), size=6)
     lines = (tmp_path / "look/metrics.jsonl").read_text().splitlines()
-    assert all(math.isfinite(json.loads(line).get("world", 0.0)) for line in lines)
+    assert all(math.isfinite(json.loads(line).get("name", 0.0)) for line in lines)
     moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"eye"}
+
+
+def test_every_cell_is_named_as_the_scene_has_it(omni, train):
+    """Things cover the cells that they cover, and words run through theirs."""
+    marks, found = omni.tokenizer, set()
+    for seed in range(40):
+        scene = sample(seed, train, "picture")
+        rows, columns = scene.height // 32, scene.width // 32
+        labels = cells(scene, 1.0, marks, rows, columns).reshape(rows, columns, -1)
+        for thing in scene.things:
+            left, top, right, bottom = box(scene, thing)
+            inside = labels[(top + bottom) // 64, (left + right) // 64].tolist()
+            named = marks.encode(f" {thing.name}")[:4]
+            assert inside[: len(named)] == named
+            found.add("thing")
+        for word in scene.prints:
+            x, y = word.at
+            there = labels[int(y * rows), int(x * columns), 6:].tolist()
+            said = marks.encode(word.text)
+            assert there[: len(said)] == said[:4]
+            found.add("word")
+        if not scene.things and not scene.prints:
+            assert (labels[..., 0] == marks.tts_pad).all()
+    assert found == {"thing", "word"}
+
+
+def test_pictures_of_a_batch_are_always_the_same(omni, train):
+    one, two = LookData(omni, train, size=5)(7), LookData(omni, train, size=5)(7)
+    assert all(torch.equal(a, b) for a, b in zip(one.values, two.values, strict=True))
+    assert sum(map(len, one.values)) == sum(map(len, one.labels)) == 5
 
 
 def test_all_learn_together(train, tmp_path):

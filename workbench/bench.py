@@ -9,7 +9,8 @@ with the weights copied across, against `Qwen3_5MoeForCausalLM` (plain calls of 
 `Qwen3OmniMoeForConditionalGeneration.generate`; random weights, an answer of ten words, 40 frames.
 Its code2wav differs from ours: it is taken out of `frames` and counted in `turn`. `curve` has
 no rival: the time of a thousand tokens of prefill in DeltaNet layers, from 1k to 64k tokens. Nor
-have `record`, `room` and `picture`, what recording costs: see bench_record.py.
+have `record`, `room` and `picture`, what recording costs: see bench_record.py; and `long`, hours of
+input, which runs only by its name: see bench_long.py.
 
 Ours and theirs take turns; a figure is the median of its repetitions. fp32. Left out: GPUs, batches
 (but for `train`), torch.compile.
@@ -83,15 +84,15 @@ def conditions(repeats: int = REPEATS) -> str:
 
 
 def run(rows: Sequence[str] = (), repeats: int = REPEATS) -> Iterator[Speed]:
-    """The rows asked for (all of them without names), one after the other."""
-    from workbench import bench_record  # which needs what is here
+    """The rows asked for (without names all but `long`), one after the other."""
+    from workbench import bench_long, bench_record  # which need what is here
 
-    known = {**ROWS, **bench_record.ROWS}
+    known = {**ROWS, **bench_record.ROWS, **bench_long.ROWS}
     unknown = set(rows) - set(known)
     if unknown:
         raise ValueError(f"no row {sorted(unknown)}; there are {', '.join(known)}")
     for name, measure in known.items():
-        if name in rows or not rows:
+        if name in rows or (not rows and name not in bench_long.ROWS):
             yield from measure(name, repeats)
 
 

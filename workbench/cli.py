@@ -264,8 +264,8 @@ def bench(rows: Positional[tuple[str, ...]] = (), repeats: int = 5, json: bool =
     """Measure speed beside transformers: same shapes, same threads, same run.
 
     Args:
-        rows: of prefill, decode, train, frames, first-audio, turn, curve, record, room, picture
-            (default: all)
+        rows: of prefill, decode, train, frames, first-audio, turn, curve, record, room, picture,
+            long (default: all but long)
         repeats: measurements a row; the median counts
         json: one JSON object a line
     """

@@ -4,7 +4,7 @@
     omni train ear --minutes 60       # sounds -> phones and tokens: it hears before it reads
     omni train render --minutes 60    # codes -> sound, the codes stay; the ear, if it ran, judges
     omni train hear --minutes 120     # sounds and text -> text
-    omni train look --minutes 60      # pictures -> what the Thinker understands; it stays as it is
+    omni train look --minutes 40      # pictures -> what is where, in the Thinker's words
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
@@ -118,14 +118,14 @@ def hear(budget: OmitArgPrefixes[Budget]) -> None:
 
 @train.command
 def look(budget: OmitArgPrefixes[Budget]) -> None:
-    """The eye alone: what is in pictures and films, told to a Thinker that has learnt to hear."""
-    from model.train import world
+    """The eye alone: name what is where in pictures, in the words of a Thinker that can hear."""
+    from model.train.look import look
     from model.train.pack import HEAR, assemble
 
     omni, start = _begun(budget)
     if not budget.start:
         omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
-    _told(world.look(omni, _shelves(budget), budget.run("look"), budget.recipe, start))
+    _told(look(omni, _shelves(budget), budget.run("look"), budget.recipe, start))
 
 
 @train.command
@@ -133,13 +133,12 @@ def world(budget: OmitArgPrefixes[Budget]) -> None:
     """Eye, ear and Thinker together, on scenes and on what `hear` trains on."""
     from model.data.store import Store
     from model.train import world as stage
-    from model.train.pack import assemble
 
-    omni, start = _begun(budget)
+    (omni, start), store, eye = _begun(budget), Store(budget.data), None
     if not budget.start:
-        omni = assemble(budget.runs, (("hear",), ("look",)), seed=budget.seed)
-    store, run = Store(budget.data), budget.run("world")
-    _told(stage.world(omni, store, budget.features, _shelves(budget), run, budget.recipe, start))
+        start, eye = (_needed(budget.runs, name) for name in ("hear", "look"))
+    shelves, run = _shelves(budget), budget.run("world")
+    _told(stage.world(omni, store, budget.features, shelves, run, budget.recipe, start, eye))
 
 
 @train.command

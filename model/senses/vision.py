@@ -34,6 +34,7 @@ FRAMES, PATCH, MERGE = 2, 16, 2  # a patch is 2 x 16 x 16 pixels, a token 2 x 2 
 Pixels = Tensor | np.ndarray
 CELL = PATCH * MERGE  # pixels of a token, each way
 VALUES = 3 * FRAMES * PATCH * PATCH
+PIECE = 16  # frames that `look` takes at once: a long film needs no more memory than these
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,12 @@ class Vision(nn.Module):
 
     def look(self, frames: UInt8[Pixels, "frames height width 3"]) -> Seen:
         """What is in these frames; a picture is one frame."""
-        patches = self.patches(frames)
-        states = self(*patches)
-        grid = len(states), patches.rows // MERGE, patches.columns // MERGE
-        return Seen(states.flatten(0, 1), grid)
+        states = []
+        for start in range(0, len(frames), PIECE):
+            values, rows, columns = self.patches(frames[start : start + PIECE])
+            states.append(self(values, rows, columns))
+        grid = sum(map(len, states)), rows // MERGE, columns // MERGE
+        return Seen(torch.cat(states).flatten(0, 1), grid)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Rows and columns of tokens of a picture: its shape kept as far as the budget allows."""

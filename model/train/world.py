@@ -1,7 +1,6 @@
-"""The stages of the world: first the eye learns to see, then all senses learn together.
+"""The stage `world`: eye, ear and Thinker learn together, on scenes and on all that `hear` learns.
 
-    look    the eye alone; ear and Thinker stay as they are (report section 3.1, stage S1)
-    world   eye, ear and Thinker, on scenes and on all that `hear` learns (S2)
+    after `hear` and `look` (the encoders alone, S1) the whole: report section 3.1, stage S2
 
 What is asked comes from scenes with known truth (model/data/scenes.py, ask.py); item n of a seed is
 always the same, made when it is needed. Timestamps stand before every pair of frames, and at random
@@ -161,32 +160,21 @@ class Both(nn.Module):
         return heard + seen, known | more
 
 
-def look(
-    omni: Omni, shelves: tuple[Shelf, Shelf], run: Run, recipe: Recipe | None = None,
-    start: Path | None = None, sizes: tuple[int, int, int] = (40, 0, 4),
-) -> Result:  # fmt: skip
-    """Train the eye alone on pictures and films; `omni` has learnt to hear. `shelves` are those of
-    training and of validation."""
-    module = World(omni)
-    if start:
-        module.load_state_dict(weights(start))
-    module.requires_grad_(False)
-    module.eye.requires_grad_(True)
-    data = WorldData(omni, shelves[0], sizes, run.seed)
-    valid = WorldData(omni, shelves[1], sizes, run.seed, clean=True)
-    held_out = [valid(-1 - i) for i in range(3)]
-    return train(module, module, data, run, recipe or Recipe(lr=1.5e-3), held_out)
-
-
 def world(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
-    recipe: Recipe | None = None, start: Path | None = None, size: int = 32,
-    sizes: tuple[int, int, int] = WorldData.sizes,
+    recipe: Recipe | None = None, start: Path | None = None, eye: Path | None = None,
+    size: int = 32, sizes: tuple[int, int, int] = WorldData.sizes,
 ) -> Result:  # fmt: skip
-    """Train eye, ear and Thinker on scenes and, in every batch, on what `hear` trains on."""
+    """Train eye, ear and Thinker on scenes and, in every batch, on what `hear` trains on; `start`
+    is a checkpoint of `hear` (or of `world`), `eye` one of `look`."""
     module = Both(omni)
     if start:
-        module.load_state_dict(weights(start))
+        state = weights(start)
+        part = module if any(name.startswith("hear.") for name in state) else module.hear
+        part.load_state_dict(state)
+    if eye:
+        state = {k: v for k, v in weights(eye).items() if k.startswith("eye.")}
+        module.eye.load_state_dict({k.removeprefix("eye."): v for k, v in state.items()})
 
     def both(split: str, shelf: Shelf, clean: bool):
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,

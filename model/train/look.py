@@ -1,0 +1,165 @@
+"""The stage `look`: the eye alone names what is in every cell of a picture (stage S1 of the world).
+
+    scene --draw--> picture --eye--> a state a cell --heads--> name, colour, printed word
+
+The Thinker stays as it is, and is not even asked: what stands in each cell (32 x 32 pixels) is
+known from the scene, so the eye is told so cell by cell, in the tokens of the Thinker's own table.
+Its states come to lie where the Thinker keeps its words, as those of the ear do (stages.Ear). With
+only the Thinker's answers to learn from, the same eye had learnt nothing after 140 batches.
+
+Left out: films, whose frames are such pictures; photos.
+Letters: B pictures, N cells, S slots, D width.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.data.draw import box, picture
+from model.data.scenes import Print, Scene, Thing, sample
+from model.data.shelf import Shelf
+from model.omni import Omni
+from model.senses.tokenizer import Tokenizer
+from model.senses.vision import CELL
+from model.train.loop import Recipe, Result, Run, train, weights
+from model.train.losses import IGNORE, accuracy, cross_entropy
+
+NAME, COLOR, WORD = slice(0, 4), slice(4, 6), slice(6, 10)  # slots: tokens of each, at most
+SLOTS = WORD.stop
+COVERED = 0.3  # of a cell: from so much on it is the thing's
+
+
+class LookBatch(NamedTuple):
+    """Pictures of one size each, in groups, and what stands in their cells."""
+
+    values: tuple[Tensor, ...]  # f32[B, P, V]
+    sizes: tuple[tuple[int, int], ...]  # rows and columns of patches
+    labels: tuple[Tensor, ...]  # i64[B, N, S]: tokens, `tts_pad` for nothing, or IGNORE
+
+
+class Look(nn.Module):
+    """The eye with a head that is dropped afterwards."""
+
+    def __init__(self, omni: Omni):
+        super().__init__()
+        self.eye = omni.eye
+        self.spell = nn.Linear(omni.eye.config.out, SLOTS * omni.config.thinker.stack.width)
+        self.words = [omni.thinker.embed]  # in a list: belongs to the Thinker
+        self.nothing = omni.tokenizer.tts_pad
+
+    def forward(self, batch: LookBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        spelled = torch.cat([
+            self.spell(self.eye(values, *size)).unflatten(-1, (SLOTS, -1)).flatten(0, 1)
+            for values, size in zip(batch.values, batch.sizes, strict=True)
+        ])  # fmt: skip
+        labels = torch.cat([one.flatten(0, 1) for one in batch.labels])
+        table, metrics, loss = self.words[0].weight.detach(), {}, 0.0
+        for name, slots in (("name", NAME), ("color", COLOR), ("word", WORD)):
+            wanted = labels[:, slots]
+            for kind, empty in (("", False), ("_none", True)):
+                some = (wanted != IGNORE) & ((wanted == self.nothing) == empty)
+                if some.any():
+                    logits = F.linear(spelled[:, slots][some], table)
+                    share = 0.3 if empty else 1.0
+                    loss = loss + share * cross_entropy(logits, wanted[some])
+                    metrics[name + kind] = accuracy(logits, wanted[some])
+        return loss, metrics
+
+
+@dataclass
+class LookData:
+    """Pictures of a shelf with their labels; batch n of a seed is always the same."""
+
+    omni: Omni
+    shelf: Shelf
+    size: int = 64
+    seed: int = 0
+
+    def __call__(self, step: int) -> LookBatch:
+        rng = np.random.default_rng([self.seed, abs(step), step < 0])
+        eye, groups = self.omni.eye, {}
+        for _ in range(self.size):
+            scene = sample(int(rng.integers(2**31)), self.shelf, "picture")
+            scale = float(rng.choice((0.5, 0.75, 1.0, 1.0)))
+            values, rows, columns = eye.patches(picture(scene, 0.0, scale)[None])
+            labels = cells(scene, scale, self.omni.tokenizer, rows // 2, columns // 2)
+            group = groups.setdefault((rows, columns), ([], []))
+            group[0].append(values)
+            group[1].append(torch.from_numpy(labels))
+        return LookBatch(
+            tuple(torch.cat(values) for values, _ in groups.values()), tuple(groups),
+            tuple(torch.stack(labels) for _, labels in groups.values()),
+        )  # fmt: skip
+
+
+def cells(scene: Scene, scale: float, tokenizer: Tokenizer, rows: int, columns: int) -> np.ndarray:
+    """Labels i64[N, S] of a picture's cells, row by row: the tokens of the name and the colour of
+    the thing that covers most of it, and of the printed word that runs through it."""
+    labels = np.full((rows, columns, SLOTS), IGNORE)
+    labels[..., [NAME.start, COLOR.start, WORD.start]] = tokenizer.tts_pad
+    height, width = rows * CELL, columns * CELL
+    size = round(scene.width * scale), round(scene.height * scale)
+    stretch = np.array([width / size[0], height / size[1]] * 2)  # the eye resizes to whole cells
+    most = np.zeros((rows, columns))
+    for thing in scene.things:
+        covers = _covered(np.array(box(scene, thing, 0.0, scale)) * stretch, rows, columns)
+        mine = (covers >= min(COVERED, covers.max())) & (covers > most)
+        most[mine] = covers[mine]
+        labels[mine] = _named(thing, tokenizer, labels[mine])
+    for word in scene.prints:
+        covers = _covered(_lettered(word, width, height), rows, columns)
+        labels[covers > 0.1, WORD] = _first(word.text, WORD, tokenizer)
+    return labels.reshape(rows * columns, SLOTS)
+
+
+def _named(thing: Thing, tokenizer: Tokenizer, labels: np.ndarray) -> np.ndarray:
+    named = labels.copy()
+    named[:, NAME] = _first(f" {thing.name}", NAME, tokenizer)
+    named[:, COLOR] = _first(f" {thing.color}" if thing.color else "", COLOR, tokenizer)
+    return named
+
+
+def _first(text: str, slots: slice, tokenizer: Tokenizer) -> np.ndarray:
+    """The first tokens of a text, then once `tts_pad`, then nothing that counts."""
+    count = slots.stop - slots.start
+    filled = [*tokenizer.encode(text), tokenizer.tts_pad][:count]
+    return np.array(filled + [IGNORE] * (count - len(filled)))
+
+
+def _covered(edges: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Share f[rows, columns] of each cell that lies inside left, top, right, bottom."""
+    left, top, right, bottom = edges / CELL
+
+    def along(start: float, stop: float, count: int) -> np.ndarray:
+        at = np.arange(count)
+        return np.clip(np.minimum(stop, at + 1) - np.maximum(start, at), 0, 1)
+
+    return along(top, bottom, rows)[:, None] * along(left, right, columns)
+
+
+def _lettered(word: Print, width: int, height: int) -> np.ndarray:
+    """About where a word is printed."""
+    tall = word.size * min(width, height)
+    wide = 0.5 * tall * len(word.text)
+    x, y = word.at[0] * width, word.at[1] * height
+    return np.array([x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2])
+
+
+def look(
+    omni: Omni, shelves: tuple[Shelf, Shelf], run: Run, recipe: Recipe | None = None,
+    start: Path | None = None, size: int = LookData.size,
+) -> Result:  # fmt: skip
+    """Train the eye alone; `omni`'s Thinker has learnt its words. `shelves` are those of training
+    and of validation."""
+    module = Look(omni)
+    if start:
+        module.load_state_dict(weights(start))
+    data = LookData(omni, shelves[0], size, run.seed)
+    valid = LookData(omni, shelves[1], size, run.seed)
+    held_out = [valid(-1 - i) for i in range(3)]
+    return train(module, module, data, run, recipe or Recipe(lr=1.5e-3), held_out)
