@@ -2,16 +2,17 @@
 
 import io
 import runpy
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from model.senses.message import Audio, Image, Video
-from workbench.chat.clips import KEPT, clip
 from workbench.chat.files import pictures, told
 from workbench.chat.settings import Settings
 from workbench.chat.talk import Talk
+from workbench.clips import KEPT, clip
 from workbench.uploads import upload
 
 av = pytest.importorskip("av", reason="needs PyAV: pip install -e '.[app]'")
@@ -19,7 +20,8 @@ DATA = runpy.run_path(str(Path(__file__).with_name("desk_data.py")))
 lab, desk, png, sound = (DATA[name] for name in ("lab", "desk", "png", "sound"))
 
 
-def film(seconds=1.6, size=(64, 48), rate=10, loud: float | None = 0.3, kind="mp4", seen=True):
+def film(seconds=1.6, size=(64, 48), rate=10, loud: float | None = 0.3, kind="mp4", seen=True,
+         heard: float | None = None):  # fmt: skip
     """A clip that gets lighter, with a tone in it."""
     out = io.BytesIO()
     with av.open(out, "w", format=kind) as file:
@@ -35,7 +37,7 @@ def film(seconds=1.6, size=(64, 48), rate=10, loud: float | None = 0.3, kind="mp
         if seen:
             file.mux(stream.encode())
         if loud is not None:
-            wave = loud * np.sin(np.arange(round(48_000 * seconds)) / 30)
+            wave = loud * np.sin(np.arange(round(48_000 * (heard or seconds))) / 30)
             for start in range(0, len(wave), 960):
                 piece = wave[None, start : start + 960].astype(np.float32)
                 frame = av.AudioFrame.from_ndarray(piece, "flt", "mono")
@@ -64,6 +66,39 @@ def test_frames_are_made_smaller_and_silence_is_no_sound():
     heard = clip(film(seen=False))
     assert isinstance(heard, Audio) and heard.seconds == pytest.approx(1.6, abs=0.15)
     assert clip(sound()) is clip(png()) is clip(b"") is None
+
+
+def test_frames_keep_their_own_times():
+    """A clip whose frames come when they like: none for a second, then many."""
+    out, moments = io.BytesIO(), [0, 40, 80, 1200, 1240, 1900]
+    with av.open(out, "w", format="mp4") as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for i, moment in enumerate(moments):
+            light = np.full((48, 64, 3), 40 * i, np.uint8)
+            frame = av.VideoFrame.from_ndarray(light, "rgb24")
+            frame.pts, frame.time_base = moment, Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    seen = clip(out.getvalue())
+    assert seen.times == pytest.approx([0, 1.2, 1.9], abs=0.03)
+
+
+def test_sound_goes_on_after_the_picture():
+    seen = clip(film(0.6, heard=2.4))
+    assert isinstance(seen, Video) and seen.times[-1] < 0.7
+    assert seen.audio.seconds == pytest.approx(2.4, abs=0.15)
+
+
+def test_a_clip_without_frames_is_refused():
+    out = io.BytesIO()
+    with av.open(out, "w", format="webm") as file:
+        stream = file.add_stream("libvpx", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        file.start_encoding()
+    with pytest.raises(ValueError, match="^this is a clip"):
+        clip(out.getvalue(), "this")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image as Pillow
 
 from model.senses.message import Audio, Image
 from workbench.uploads import LARGEST, examples, upload, words
@@ -34,9 +35,32 @@ def test_an_upload_is_what_its_bytes_are():
     assert isinstance(seen, Image) and seen.pixels.shape == (8, 8, 3)
 
 
+def saved(picture: Pillow.Image, kind="PNG", **how) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, kind, **how)
+    return out.getvalue()
+
+
+def test_what_is_transparent_is_white():
+    clear = Pillow.new("RGBA", (8, 8), (255, 0, 0, 0))
+    clear.putpixel((2, 3), (0, 0, 255, 255))
+    palette = clear.quantize(4)  # transparency in its palette
+    for data in (saved(clear), saved(palette), saved(clear, "WEBP", lossless=True)):
+        pixels = upload(data).pixels
+        assert pixels[3, 2].tolist() == [0, 0, 255] and (pixels[0, 0] == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "I;16", "CMYK"])
+def test_pictures_of_every_kind_of_pixel(mode):
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    seen = upload(saved(Pillow.new(mode, (20, 10)), kind))
+    assert seen.pixels.shape == (10, 20, 3) and seen.pixels.dtype == np.uint8
+
+
 @pytest.mark.parametrize(
     ("data", "told"),
     [
+        (claimed(10_000, 5_000), "10000 x 5000 pixels, 40 million are the most"),
         (b"", "is empty"),
         (b"just some text", "neither a recording"),
         (b"\0" * round(LARGEST * 1e6 + 1), "20 MB are the most"),

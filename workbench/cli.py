@@ -29,11 +29,13 @@ from tyro.extras import SubcommandApp
 from workbench.training import train
 
 if TYPE_CHECKING:
-    from model.senses.message import Audio
+    from model.senses.message import Audio, Image, Video
     from model.turn import Chunk
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+SIGHTS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".mp4", ".m4v", ".mov", ".m4a", ".webm",
+          ".mkv")  # fmt: skip
 QUESTION = 60.0  # seconds: the longest recording that is answered
 
 app = SubcommandApp()
@@ -116,10 +118,10 @@ def talk(
     json: bool = False,
     model: str = "micro",
 ) -> None:
-    """Answer a recording or a text: the text streams here while the sound is written.
+    """Answer what is said, shown or written: text streams here while the sound is written.
 
     Args:
-        ask: recordings and texts, together one turn; "-" reads a text from standard input
+        ask: recordings, pictures, clips and texts, one turn; "-" reads a text from standard input
         out: the WAV file of the spoken answer
         voice: a trained voice (`omni info` lists them)
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
@@ -136,9 +138,10 @@ def talk(
     from workbench.waveform import check_wav
 
     if not ask:
-        raise ValueError("nothing asked, expected recordings or texts")
+        raise ValueError("nothing asked, expected recordings, pictures, clips or texts")
     pace, how = aria.pace(pace), Sampling(temperature)
-    question = Message.of("user", *[_part(part) for part in ask])
+    parts = sorted(map(_part, ask), key=lambda part: isinstance(part, str))  # texts come last
+    question = Message.of("user", *parts)
     if not text_only:
         check_wav(out)
     omni = _load(model)
@@ -434,15 +437,26 @@ def _text(text: str) -> str:
     return text
 
 
-def _part(ask: str) -> "Audio | str":
-    """A recording if it is one or is named like one, else a text."""
+def _part(ask: str) -> "Audio | Image | Video | str":
+    """A recording, picture or clip if it is one or is named like one, else a text."""
     from model.senses.message import load_audio
+    from workbench.clips import clip
+    from workbench.uploads import LARGEST, upload
     from workbench.waveform import audible
 
-    named = Path(ask).suffix.lower() in SOUNDS and len(ask.split()) == 1
-    if named or (len(ask) < 256 and "\0" not in ask and Path(ask).is_file()):
-        return audible(load_audio(Path(ask), longest=QUESTION), ask)
-    return _text(ask)
+    path, suffix = Path(ask), Path(ask).suffix.lower()
+    named = suffix in (*SOUNDS, *SIGHTS) and len(ask.split()) == 1
+    if not named and not (len(ask) < 256 and "\0" not in ask and path.is_file()):
+        return _text(ask)
+    if suffix in SIGHTS:
+        if not path.is_file():
+            raise FileNotFoundError(f"{ask}: no such file")
+        if path.stat().st_size > LARGEST * 1e6:
+            raise ValueError(f"{ask} has more than {LARGEST} MB, the most of a picture or clip")
+        data = path.read_bytes()
+        found = clip(data, ask)
+        return upload(data, ask) if found is None else found
+    return audible(load_audio(path, longest=QUESTION), ask)
 
 
 def _plain(text: str) -> str:

@@ -114,13 +114,22 @@ def _picture(data: bytes, name: str) -> Image | None:
                 if not width * height <= PIXELS:
                     most = f"{PIXELS / 1e6:g} million are the most"
                     raise ValueError(f"{name} has {width} x {height} pixels, {most}")
-                return Image(np.asarray(picture.convert("RGB")))
+                return Image(_opaque(picture))
         except Pillow.UnidentifiedImageError:
             return None
         except Pillow.DecompressionBombError:
             raise ValueError(f"{name} has far too many pixels") from None
         except (OSError, SyntaxError, EOFError):
             raise ValueError(f"{name} is a picture, but a damaged one") from None
+
+
+def _opaque(picture: Pillow.Image) -> np.ndarray:
+    """Its pixels u8[H, W, 3]; what is transparent is white."""
+    if not picture.has_transparency_data:
+        return np.asarray(picture.convert("RGB"))
+    page = Pillow.new("RGBA", picture.size, "white")
+    page.alpha_composite(picture.convert("RGBA"))
+    return np.asarray(page.convert("RGB"))
 
 
 def _sound(data: bytes, name: str) -> Audio | None:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from model.senses.message import Audio, Image, Video
-from workbench.chat.clips import clip
+from workbench.clips import clip
 from workbench.compare import diff
 from workbench.run import Run
 from workbench.uploads import LARGEST, upload
