@@ -1,10 +1,10 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/render, world, talk: last.safetensors (or of an earlier stage: codec, hear, speak)
+    runs/render, world, talk, turns: last.safetensors (or of an earlier stage: codec, hear, speak)
     assemble(Path("runs")).save("model/checkpoints/micro")
 
-What no stage has trained (without `world`, the vision encoder) keeps the random
-weights of the seed. Left out: averaging checkpoints.
+What no stage has trained (without `world`, the vision encoder; without `turns`, the head for turns)
+keeps the random weights of the seed, or those of the model that is given. Left out: averaging checkpoints.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,21 @@ from model.train.loop import weights
 CODEC = ("render", "codec")  # the later stage first
 HEAR = ("world", "hear")
 TALKER = ("talk", "speak")
+TURNS = ("turns",)
 
 
 def assemble(
-    runs: str | Path, stages: Sequence[Sequence[str]] = (CODEC, HEAR, TALKER),
-    config: OmniConfig | None = None, seed: int = 0,
+    runs: str | Path, stages: Sequence[Sequence[str]] = (CODEC, HEAR, TALKER, TURNS),
+    config: OmniConfig | None = None, seed: int = 0, start: Omni | None = None,
 ) -> Omni:  # fmt: skip
-    """The model with the weights of these stages below `runs`; each must be there."""
+    """The model with the weights of these stages below `runs`; each must be there but for `turns`,
+    and but for those that the model `start` has already."""
     torch.manual_seed(seed)
-    omni = Omni(config or OmniConfig.micro())
+    omni = start or Omni(config or OmniConfig.micro())
     for names in stages:
         path = checkpoint(Path(runs), *names)
+        if path is None and (start or names == TURNS):
+            continue
         if path is None:
             raise FileNotFoundError(
                 f"{Path(runs) / names[-1]} holds no checkpoint: run `omni train {names[-1]}` first"
@@ -38,8 +42,9 @@ def assemble(
         for module, prefixes in (
             (omni.codec, ("codec.",)),
             (omni.ear, ("ear.aut.", "hear.ear.aut.")),
-            (omni.eye, ("eye.",)),
+            (omni.eye, ("look.eye.",)),
             (omni.thinker, ("thinker.", "hear.thinker.")),
+            (omni.thinker.turns, ("turns.",)),
             (omni.talker, ("talker.", "speak.talker.")),
         ):
             for prefix in prefixes:

@@ -27,6 +27,7 @@ from model.senses.message import Audio, Image, Video
 from model.senses.prompt import RATE
 from model.train.batch import SILENCE, HearBatch, ReadBatch, conversation, distort, pad, read_batch
 from model.train.features import Features
+from model.train.look import Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Hear, HearData, fill, held
@@ -146,18 +147,20 @@ class World(nn.Module):
 
 
 class Both(nn.Module):
-    """What `hear` learns and what the world teaches, at once."""
+    """What `hear` and `look` learn and what the world teaches, at once."""
 
     def __init__(self, omni: Omni):
         super().__init__()
-        self.hear = Hear(omni)
-        self.eye = omni.eye
+        self.hear, self.look = Hear(omni), Look(omni)
         self.world = [World(omni, self.hear.balance)]  # a list: its parts are those above
 
-    def forward(self, batch: tuple[HearBatch, WorldBatch]) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, batch: tuple[HearBatch, LookBatch, WorldBatch]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         heard, known = self.hear(batch[0])
-        seen, more = self.world[0](batch[1])
-        return heard + seen, known | more
+        named, cells = self.look(batch[1])
+        asked, more = self.world[0](batch[2])
+        return heard + 0.3 * named + asked, known | cells | more
 
 
 def world(
@@ -165,7 +168,7 @@ def world(
     recipe: Recipe | None = None, start: Path | None = None, eye: Path | None = None,
     size: int = 32, sizes: tuple[int, int, int] = WorldData.sizes,
 ) -> Result:  # fmt: skip
-    """Train eye, ear and Thinker on scenes and, in every batch, on what `hear` trains on; `start`
+    """Train eye, ear and Thinker on scenes and on what `hear` and `look` train on; `start`
     is a checkpoint of `hear` (or of `world`), `eye` one of `look`."""
     module = Both(omni)
     if start:
@@ -173,14 +176,14 @@ def world(
         part = module if any(name.startswith("hear.") for name in state) else module.hear
         part.load_state_dict(state)
     if eye:
-        state = {k: v for k, v in weights(eye).items() if k.startswith("eye.")}
-        module.eye.load_state_dict({k.removeprefix("eye."): v for k, v in state.items()})
+        module.look.load_state_dict(weights(eye))
 
     def both(split: str, shelf: Shelf, clean: bool):
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,
                          seed=run.seed, reads=size, clean=clean)  # fmt: skip
-        seen = WorldData(omni, shelf, sizes, run.seed, clean)
-        return lambda step: (heard(step), seen(step))
+        named = LookData(omni, shelf, size // 2, run.seed)
+        asked = WorldData(omni, shelf, sizes, run.seed, clean)
+        return lambda step: (heard(step), named(step), asked(step))
 
     data, valid = both("train", shelves[0], False), both("valid", shelves[1], True)
     held_out = [valid(-1 - i) for i in range(3)]
