@@ -8,6 +8,7 @@
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
+    omni train turns --steps 600      # dialogues -> whose turn it is; the head alone
     omni train pack                   # all of them -> model/checkpoints/micro
 
 Each keeps its checkpoint and metrics.jsonl in a folder of its own below `runs` and goes on where it
@@ -167,10 +168,30 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
 
 
 @train.command
+def turns(budget: OmitArgPrefixes[Budget], dialogues: int = 400) -> None:
+    """The head for turns alone: what the other side does, heard by the ear and Thinker of before.
+
+    Args:
+        dialogues: of 24 s to train on; made once below `runs`
+    """
+    from model.train import turns as stage
+    from model.train.pack import HEAR, assemble
+
+    omni, start = _begun(budget)
+    if start:
+        raise ValueError(f"{start}: this stage starts with the folder of a whole model, or none")
+    if not budget.start:
+        omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
+    cache, run = budget.runs / "turns" / "heard", budget.run("turns")
+    _told(stage.turns(omni, budget.data, cache, run, budget.recipe, dialogues))
+
+
+@train.command
 def pack(
     runs: Path = Path("runs"),
     out: Annotated[Path, arg(aliases=["-o"])] = Path("model/checkpoints/micro"),
     seed: int = 0,
+    start: Path | None = None,
 ) -> None:
     """Put the trained stages together into a model that `--model` opens.
 
@@ -178,10 +199,12 @@ def pack(
         runs: folder of the stages
         out: folder of the model
         seed: of the weights that no stage has trained
+        start: folder of a whole model, in which the stages found below `runs` are replaced
     """
+    from model.omni import Omni
     from model.train.pack import assemble
 
-    assemble(runs, seed=seed).save(out)
+    assemble(runs, seed=seed, start=Omni.load(start) if start else None).save(out)
     _note(f"{out}: packed from {runs}")
 
 

@@ -4,7 +4,8 @@
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (without `world`, the vision encoder; without `turns`, the head for turns)
-keeps the random weights of the seed, or those of the model that is given. Left out: averaging checkpoints.
+keeps the random weights of the seed, or those of the model that is given. Left out: averaging
+checkpoints.
 """
 
 from collections.abc import Sequence

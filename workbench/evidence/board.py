@@ -33,6 +33,7 @@ from workbench.evidence.candidate import Candidate, Ours
 from workbench.evidence.experiment import Experiment
 from workbench.evidence.figure import Figure, Row
 from workbench.evidence.items import Held
+from workbench.evidence.turns import TURNS
 from workbench.evidence.world import WORLD
 
 ITEMS = 100
@@ -46,7 +47,7 @@ def spoken() -> tuple[Experiment, ...]:
 
 def experiments() -> tuple[Experiment, ...]:
     """All of them, in the order of the table."""
-    return (*spoken(), *WORLD)
+    return (*spoken(), *WORLD, *TURNS)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from model.aria import Audit, pace
+from model.attend import Listener, Native
 from model.omni import Omni
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
@@ -47,6 +48,10 @@ class Candidate(Protocol):
         """Anything asked, answered in writing; without timestamps nothing tells the time."""
         ...
 
+    def listener(self) -> Listener | None:
+        """Takes turns; None: it cannot."""
+        ...
+
 
 class Ours:
     """Our model, with the settings of the command line: greedy text, pace aria."""
@@ -75,6 +80,9 @@ class Ours:
         clock = Clock(TOLD) if timestamps else Mute()
         chunks = answer(self.omni, [message], clock=clock, aloud=False)
         return "".join(chunk.text for chunk in chunks)
+
+    def listener(self) -> Listener | None:
+        return Native(self.omni) if self.omni.thinker.turns.trained else None
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,10 @@ def median(values: Sequence[float], scale: float = 1.0) -> Interval:
     return _interval((values,), lambda a, axis: scale * np.median(a, axis))
 
 
+def quantile(values: Sequence[float], q: float, scale: float = 1.0) -> Interval:
+    return _interval((values,), lambda a, axis: scale * np.quantile(a, q, axis))
+
+
 def _interval(columns: tuple[Sequence[float], ...], stat: Callable[..., np.ndarray]) -> Interval:
     data = tuple(np.asarray(column, np.float64) for column in columns)
     if len(data[0]) == 0:

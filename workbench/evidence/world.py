@@ -7,7 +7,7 @@ is asked about times is asked again with nothing that tells the time ("muted").
 
     omni eval world --items 200
 
-Left out: questions asked aloud (answers.py has spoken questions), voices, turn taking.
+Left out: questions asked aloud (answers.py), voices, turn taking (turns.py).
 """
 
 import json
