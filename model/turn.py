@@ -24,17 +24,21 @@ import torch
 from torch import Tensor
 
 from model.aria import Aria, Audit, Learned, Pace, Standing
+from model.data.describe import tempo
 from model.layers.stack import StackPast
 from model.omni import Omni, Prompt
 from model.sampling import Sampling, pick
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
+from model.speech.codec import RATE
 
 PIECE = 1024  # prompt tokens taken at once: a long prompt in pieces equals the prompt at once
 LONGEST = 256  # text tokens of one answer
 BREATH = 48  # text tokens after which a sentence without an end is spoken in two
 TRANSCRIBE = "Transcribe the audio."
 GREEDY = Sampling()
+SAMPLE = (2, 10)  # seconds of a voice: at least, at most
+QUIET = 0.003  # peak of a recording without speech
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,20 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Voice:
-    """Who speaks: the Talker's own system prompt.
+    """Who speaks, and how: the Talker's own system prompt.
 
-    `name` is a trained voice or a description in words; `codes` are frames of the voice's own
-    speech (zero-shot), which say more than words can.
+    `name` is a trained voice ("heart"), with words of manner if you like ("heart, fast, loud"), or
+    a description ("a man with a deep voice, speaking slowly"). `codes` are frames of somebody's own
+    speech (`sampled`); beside them `name` holds a manner or nothing.
     """
 
     name: str = "heart"
     codes: Tensor | None = None  # i64[frames, K]
+
+    @property
+    def tempo(self) -> float:
+        """How many times the usual frames its words take, as far as the name says."""
+        return tempo(self.name)
 
 
 @dataclass
@@ -162,7 +172,8 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
                     return  # nothing to say
                 pending = word is not None
                 taken.append(word.token if word else marks.tts_text_eod)
-                heard, expected = heard + 1, expected + omni.frames_of(taken[-1])
+                heard = heard + 1
+                expected += omni.frames_of(taken[-1]) * voice.tempo
                 path.append(True)
                 if word:
                     yield word
@@ -206,6 +217,23 @@ def opening(omni: Omni, state: State, voice: Voice) -> Tensor:
         parts.append(heard)
     parts.append(words(marks.tts_text_bos))
     return torch.cat(parts)[None]
+
+
+def sampled(omni: Omni, audio: Audio, name: str = "") -> Voice:
+    """A voice like the one heard in 3 to 10 seconds of speech (2 are taken, of more the first 10);
+    `name` may add a manner ("fast, loud")."""
+    wave = torch.from_numpy(np.ascontiguousarray(audio.at(RATE).samples[: SAMPLE[1] * RATE]))
+    seconds = len(wave) / RATE
+    if seconds < SAMPLE[0]:
+        raise ValueError(f"{seconds:.1f} s of a voice, expected {SAMPLE[0]} s or more")
+    loudest = float(wave.abs().max())
+    if not np.isfinite(loudest):
+        raise ValueError("the recording of the voice holds values that are not finite")
+    if loudest < QUIET:
+        raise ValueError("the recording of the voice is silent")
+    with torch.inference_mode():
+        codes = omni.codec.encode(wave[None])[0].T
+    return Voice(name, codes)
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from model.train.features import Features
 from model.train.loop import Recipe, Run, weights
 from model.train.losses import IGNORE, Balance, cross_entropy
 from model.train.pack import assemble
+from model.train.prompts import Prompts
 from model.train.spelling import said, spelled, word_spans
 
 PHONES = ["_", "h", "ə", "l", "ˈ", "O", " ", "ð", "ɛ", "ɹ", "_"]
@@ -136,6 +137,55 @@ def test_context_enters_before_the_words(place):
     assert item["before"].sum() == 2
     assert (item["targets"][: int(item["text"].argmax()) - 1] == IGNORE).all()
     assert speak_batch([item, item]).before.shape == (2, len(item["words"]))
+
+
+def test_a_sample_of_the_voice_stands_in_the_prompt_and_is_not_learnt(place):
+    marks = nano().tokenizer
+    codes, sample = np.full((5, 8), 3), np.full((7, 8), 4)
+    rng = np.random.default_rng(0)
+    reading = Reading("a", "hello", "fast", (), 1.25)
+    item = speak_item(marks, reading, Copy(codes, 0), 16, rng, sample=sample)
+    start = 1 + len(marks.encode("fast"))
+    assert item["words"][0] == marks.im_start and item["words"][start + 7] == marks.im_end
+    assert (item["codes"][start : start + 7] == sample).all()
+    assert item["frame"][start : start + 7].all() and item["frame"].sum() == 12
+    assert (item["targets"][: start + 8] == IGNORE).all()
+    assert ((item["targets"] >= 0) & (item["targets"] < 16)).sum() == 5
+    assert speak_batch([item]).tempo.tolist() == pytest.approx([0.8])
+
+
+def prompts(voices: str) -> Prompts:
+    rows = [Reading(str(i), "hello", voice, ()) for i, voice in enumerate(voices.split("; "))]
+
+    class Heard(Codes):  # they tell which clip they are of
+        def __init__(self):
+            pass
+
+        def draw(self, name, rng):
+            return Copy(np.full((30, 8), int(name)), 0)
+
+    return Prompts(rows, Heard())
+
+
+def test_the_voice_is_heard_in_other_plain_clips_of_the_speaker():
+    asked, rng = (
+        prompts("heart; heart; heart, loud; male; af_sky; af_sky"),
+        np.random.default_rng(0),
+    )
+    heard = [asked.sample(0, rng) for _ in range(30)]
+    assert {int(code) for sample in heard for code in sample.ravel()} == {1}
+    assert all(19 <= len(sample) <= 30 for sample in heard), "one clip of 30 frames is all there is"
+    assert {int(code) for code in asked.sample(2, rng).ravel()} <= {0, 1}
+    assert asked.sample(3, rng) is None
+    assert asked.words(4, rng) == ""
+
+
+def test_a_name_alone_means_the_voice_as_it_is():
+    asked, rng = prompts("heart; heart, loud; warp-0.60-0.86, sad"), np.random.default_rng(0)
+    plain, loud, sad = ([asked.words(i, rng) for _ in range(60)] for i in range(3))
+    assert "heart" in plain and "heart" not in loud
+    assert all("loud" in words or "quiet" not in words for words in loud)
+    assert not any("warp" in words for words in sad) and len(set(sad)) > 20
 
 
 def test_a_frame_looks_at_the_word_it_speaks(place):

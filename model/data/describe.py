@@ -10,6 +10,7 @@ borders in pitch and length of the throat.
 Left out: accents, ages, names of feelings beyond calm, excited and sad.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,6 +89,17 @@ def manner(words: Sequence[str], rng: np.random.Generator, name: str = "") -> st
     rng.shuffle(said)
     told = ", ".join(said) if plain else _listed(said)
     return ", ".join(part for part in (name, told) if part)
+
+
+def tempo(told: str) -> float:
+    """How many times as long speech takes as usual, by the words of a voice prompt."""
+    found, text = 1.0, f" {told.lower()} "
+    for kind in ("speed", "mood"):
+        for word, factors in MANNERS[kind].items():
+            ways = {word, *PUT[word][0], *PUT[word][1]}
+            if any(re.search(rf"\b{way}\b", text) for way in ways):
+                found /= factors.get("speed", 1.0)
+    return found
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -237,6 +237,7 @@ class SpeakBatch(NamedTuple):
     text: Tensor  # bool[B, L], words whose durations sum to the frames
     before: Tensor  # bool[B, L], places that states of the Thinker take
     spoken: Tensor  # i64[B, L, 2], place (twice) of the word that the next frame speaks; -1 unknown
+    tempo: Tensor  # f32[B], how many times the usual frames the voice takes
 
 
 def speak_item(
@@ -246,7 +247,7 @@ def speak_item(
     """One spoken sentence as a stream; `context` i64[C] is the user's turn as the Thinker read it:
     its words enter as words, its sounds as states of the Thinker. `sample` i64[S, K] are frames of
     the voice, in the voice prompt after its words."""
-    marks, (_, text, voice, spans, _), codes = tokenizer, reading, copy.codes
+    marks, (_, text, voice, spans, speed), codes = tokenizer, reading, copy.codes
     context = np.zeros(0, np.int64) if context is None else context
     head = [marks.im_start, *marks.encode(voice)]
     sampled = slice(len(head), len(head) + (0 if sample is None else len(sample)))
@@ -288,14 +289,15 @@ def speak_item(
     wrong = rng.random(frames.shape) < 0.3 * share
     heard = np.where(wrong, rng.integers(0, end, frames.shape), frames)
     return {"words": words, "codes": frames, "heard": heard, "frame": frame, "keep": keep,
-            "targets": targets, "text": text_at, "before": before, "spoken": spoken}  # fmt: skip
+            "targets": targets, "text": text_at, "before": before, "spoken": spoken,
+            "tempo": np.float32(1 / speed)}  # fmt: skip
 
 
 def speak_batch(items: Sequence[dict[str, np.ndarray]]) -> SpeakBatch:
     fill = {"targets": IGNORE, "keep": True, "spoken": -1}
-    return SpeakBatch(
-        *(pad([item[name] for item in items], fill.get(name, 0)) for name in SpeakBatch._fields)
-    )
+    rows = {name: [item[name] for item in items] for name in SpeakBatch._fields}
+    tempo = torch.from_numpy(np.array(rows.pop("tempo")))
+    return SpeakBatch(*(pad(of, fill.get(name, 0)) for name, of in rows.items()), tempo)
 
 
 class TalkBatch(NamedTuple):

@@ -212,7 +212,7 @@ class Speak(nn.Module):
         led = len(true) // 2  # the others have the true codes before them
 
         spoken = says.sum(1).float()
-        expected = (talker.frames_of(batch.words) * batch.text).sum(1)
+        expected = (talker.frames_of(batch.words) * batch.text).sum(1) * batch.tempo
         rate = ((expected - spoken) / spoken).square().mean()
         balance, looking = self.balance.take(), self.guided.loss(batch.spoken)
         metrics = {"code0": cross_entropy(logits[codes], targets[codes]),
