@@ -4,9 +4,10 @@ The conversation and its player are one component (talk.js draws the value that 
 that words and sound come from the same generator. All else is Gradio's own: the box that takes
 text, files and recordings, the settings, the files of an answer.
 
-Left out: hands-free talk; what is computed (talk.py, desk.py).
+Left out: what is computed (talk.py, desk.py, ear.py).
 """
 
+import asyncio
 import math
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ import gradio as gr
 import numpy as np
 
 from widgets.view import shown
+from workbench.chat.ear import Ears
 from workbench.chat.files import write
 from workbench.chat.settings import CHANGES, HOTTEST, PACES, SEEDS, VOICES, Settings
 from workbench.chat.talk import Talk
@@ -33,15 +35,15 @@ MICRO = (
 )
 BLIND = "micro\u2019s eye is not trained yet: this went through it, but it cannot tell what it saw."
 HELP = (
-    "Type, attach recordings, pictures or a short clip, or record yourself. <kbd>Enter</kbd> asks,"
-    " <kbd>Esc</kbd> stops; a new question interrupts the answer. Talking hands-free is not there"
-    " yet: the part that takes turns is not trained."
+    "Type, attach recordings, pictures or a short clip, record yourself, or switch on"
+    " <b>hands-free</b> and talk: it answers when you have finished. <kbd>Enter</kbd> asks,"
+    " <kbd>Esc</kbd> stops; a new question, or your voice, interrupts the answer."
 )
 TYPED = ("What is seven plus five?", "What day comes after Monday?")
 FRAME = """<div class="talk" data-blind="BLIND">
 <div class="talk-log" role="log" aria-live="polite" aria-label="Conversation" tabindex="0">
 <ol class="talk-intro">
-<li><span><b>Ask</b> in words, with a recording, or with your microphone.</span></li>
+<li><span><b>Ask</b> in words, with a recording, or hands-free with your voice.</span></li>
 <li><span><b>Read and hear</b> the answer while it is being made.</span></li>
 <li><span><b>Interrupt</b> it, <b>compare</b> two answers, <b>look inside</b> one.</span></li>
 </ol></div>
@@ -52,6 +54,13 @@ FRAME = """<div class="talk" data-blind="BLIND">
 <label class="talk-volume">Volume <input type="range" min="0" max="200" step="5" value="100"
 ></label>
 <button type="button" class="talk-stop" disabled>Stop <kbd>Esc</kbd></button>
+</div>
+<div class="talk-bar talk-ear" role="group" aria-label="Hands-free">
+<button type="button" class="talk-hands" role="switch" aria-checked="false"><i></i>Hands-free
+</button>
+<span class="talk-level" role="img" aria-label="Level of the microphone"><i></i></span>
+<span class="talk-floor" role="status"></span>
+<label class="talk-turns">Turns are found by <select>DETECTORS</select></label>
 </div></div>"""
 BEGIN = "() => { window.omniTalk.begin(); }"
 VIEWS = """
@@ -70,13 +79,15 @@ addEventListener("message", ({ source, data }) => {
 TITLE = "The four views of this answer: text and speech, experts, attention, latency"
 BOTH = "A beside B: texts and sounds, then the four views of both"
 LOUDEST = 2.0  # volume
+CAUGHT = 2**20  # characters of sound that one message of a microphone may hold
+GONE = "this page was left for a while: load it again"
 
 
 class Visitors:
     """The conversation and the folder of every page that is open."""
 
-    def __init__(self, desk: Desk):
-        self.desk = desk
+    def __init__(self, desk: Desk, ears: Ears):
+        self.desk, self.ears = desk, ears
         self.talks: dict[str, Talk] = {}
         self.folders: dict[str, TemporaryDirectory] = {}
         self.calls: list[Talk] = []  # of programs
@@ -84,6 +95,14 @@ class Visitors:
     def talk(self, request: gr.Request) -> Talk:
         key = str(request.session_hash)
         return self.talks.setdefault(key, Talk(self.desk, key))
+
+    def keyed(self, said: Any) -> Talk:
+        """The conversation whose page sent this message."""
+        key = said.get("key") if isinstance(said, dict) else None
+        found = [talk for talk in list(self.talks.values()) if talk.key == key]
+        if not found:
+            raise ValueError(GONE)
+        return found[0]
 
     @contextmanager
     def call(self, request: gr.Request) -> Iterator[Talk]:
@@ -111,13 +130,16 @@ class Visitors:
             folder.cleanup()
 
 
-def page(desk: Desk) -> gr.Blocks:
-    visitors = Visitors(desk)
+def page(desk: Desk, ears: Ears) -> gr.Blocks:
+    visitors = Visitors(desk, ears)
     lab = desk.lab
     name = escape(lab.name) if lab.source else "the model"
     about = MICRO if lab.name == "micro" else "It hears, thinks and speaks."
     size = f"{lab.about.parameters / 1e6:.1f} million parameters, on this machine alone."
     frame = FRAME.replace("BLIND", BLIND if lab.name == "micro" else "")
+    choice = [f'<option value="{k}">{told}</option>' for k, told in ears.detectors.items()]
+    frame = frame.replace("DETECTORS", "".join(choice))
+    script = "".join((HERE / name).read_text("utf-8") for name in ("talk.js", "ear.js"))
     with gr.Blocks(
         title="Omni Workbench: talk to it", analytics_enabled=False, delete_cache=(600, 3600)
     ) as blocks:
@@ -125,8 +147,8 @@ def page(desk: Desk) -> gr.Blocks:
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=420):
                 log = gr.HTML(
-                    {}, html_template=frame, js_on_load=(HERE / "talk.js").read_text("utf-8"),
-                    apply_default_css=False, elem_id="talk",
+                    {}, html_template=frame, js_on_load=script, apply_default_css=False,
+                    elem_id="talk", server_functions=_microphone(visitors),
                 )  # fmt: skip
                 box = gr.MultimodalTextbox(
                     sources=["upload", "microphone"], file_types=["audio", "image", "video"],
@@ -178,6 +200,15 @@ def page(desk: Desk) -> gr.Blocks:
                 button.click(None, js=BEGIN, api_visibility="private")
                 button.click(ready(given), chosen, log, **quiet)
 
+        def spoken(request: gr.Request, *values: Any) -> Iterator[dict]:
+            """A turn is over that was heard hands-free."""
+            ear = visitors.talk(request).ear
+            if ear is not None and (turn := ear.take()) is not None:
+                yield from _ask(visitors, request, "", [turn], values)
+
+        def arrive(request: gr.Request) -> dict:
+            return visitors.talk(request).shown()
+
         def halt(event: gr.EventData, request: gr.Request) -> dict:
             talk = visitors.talk(request)
             talk.stop()
@@ -192,7 +223,9 @@ def page(desk: Desk) -> gr.Blocks:
         at_once = {**quiet, "queue": False}
         log.halt(halt, None, log, **at_once)
         log.heard(told, None, log, **at_once)
+        log.spoken(spoken, chosen, log, **quiet)
         log.inspect(look, None, [inside, views, sound, files], **quiet)
+        blocks.load(arrive, None, log, **at_once)
         blocks.unload(visitors.leave)
         gr.api(_endpoint(visitors), api_name="answer", concurrency_limit=None)
     return blocks
@@ -250,6 +283,47 @@ def _heard(talk: Talk, event: gr.EventData, cut: bool) -> dict:
         with suppress(ValueError):  # of an answer that is no longer kept
             talk.heard(said["answer"], numbers.pop("heard"), cut, numbers, played)
     return talk.shown()
+
+
+def _microphone(visitors: Visitors) -> list[Callable]:
+    """What a page calls while it talks hands-free; whatever it sends is checked."""
+
+    async def listen(said: dict) -> dict:
+        """Begin to listen with a detector; with none, end."""
+        try:
+            talk, name = visitors.keyed(said), said.get("detector")
+            talk.ear = None
+            if name:
+                opened = asyncio.to_thread(visitors.ears.open, str(name))
+                talk.ear = await opened
+        except ValueError as error:
+            return {"error": str(error)}
+        return {"error": ""}
+
+    async def hear(said: dict) -> dict:
+        """The next sound of the microphone, 16-bit little-endian mono PCM at 16 kHz in base64."""
+        try:
+            talk = visitors.keyed(said)
+            if talk.ear is None:
+                raise ValueError("hands-free is off")
+            samples = _caught(said.get("pcm"))
+            heard = visitors.ears.hear(talk.ear, samples, bool(said.get("talking")))
+            events, speaking = await asyncio.wrap_future(heard)
+        except ValueError as error:
+            return {"error": str(error)}
+        if "interrupt" in events:
+            talk.stop()
+        return {"error": "", "events": events, "speaking": speaking}
+
+    return [listen, hear]
+
+
+def _caught(pcm: Any) -> np.ndarray:
+    """Samples from base64."""
+    if not isinstance(pcm, str) or len(pcm) > CAUGHT:
+        raise ValueError(f"a message holds at most {CAUGHT} characters of sound")
+    data = b64decode(pcm, validate=True)
+    return np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
 
 
 def _number(value: Any) -> bool:

@@ -24,6 +24,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gradio as gr
 
+from workbench.chat.ear import Ears
 from workbench.chat.page import page
 from workbench.desk import Desk
 from workbench.lab import Lab, load
@@ -45,8 +46,8 @@ def served(
     lab: Lab, port: int | None = 0, browser: bool = False, mcp: bool = False
 ) -> Iterator[Served]:
     """A server that is ready. Port 0 takes any that is free."""
-    desk = Desk(lab)
-    blocks = page(desk)
+    desk, ears = Desk(lab), Ears(lab.omni)
+    blocks = page(desk, ears)
     blocks.queue(max_size=100, default_concurrency_limit=None)
     try:
         _app, address, _ = blocks.launch(
@@ -59,6 +60,7 @@ def served(
         yield Served(address.rstrip("/"), desk)
     finally:
         blocks.close(verbose=False)
+        ears.close()
         desk.close()
 
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from model.senses.message import Audio, Image, Message, Text, Video
 from model.turn import Chunk
+from workbench.chat.ear import Ear
 from workbench.chat.files import Sensed, pictures, received, told
 from workbench.chat.settings import Change, Settings
 from workbench.desk import Ask, Desk, Turn
@@ -92,6 +93,8 @@ class Talk:
         self.desk, self.owner = desk, owner
         self.exchanges: list[Exchange] = []
         self.version, self.epoch = 0, monotonic()
+        self.key = token_hex(16)  # known to its own page alone
+        self.ear: Ear | None = None  # while it talks hands-free
 
     def clock(self) -> float:
         """Seconds of this conversation."""
@@ -288,7 +291,7 @@ class Talk:
             }
             for exchange in self.exchanges
         ]
-        told_at = {"version": self.version, "clock": self.clock()}
+        told_at = {"version": self.version, "clock": self.clock(), "key": self.key}
         return {**told_at, "exchanges": exchanges, "sound": sound}
 
     def _shown(self, answer: Answer) -> dict[str, Any]:
