@@ -37,8 +37,9 @@ LONGEST = 256  # text tokens of one answer
 BREATH = 48  # text tokens after which a sentence without an end is spoken in two
 TRANSCRIBE = "Transcribe the audio."
 GREEDY = Sampling()
-SAMPLE = (2, 10)  # seconds of a voice: at least, at most
+SAMPLE = (2, 10)  # seconds of somebody's voice: at least, at most
 QUIET = 0.003  # peak of a recording without speech
+LEVEL = 0.05  # root mean square of speech as the Talker knows it
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Voice:
 
     `name` is a trained voice ("heart"), with words of manner if you like ("heart, fast, loud"), or
     a description ("a man with a deep voice, speaking slowly"). `codes` are frames of somebody's own
-    speech (`sampled`); beside them `name` holds a manner or nothing.
+    speech (`imitated`); beside them `name` holds a manner or nothing.
     """
 
     name: str = "heart"
@@ -219,21 +220,22 @@ def opening(omni: Omni, state: State, voice: Voice) -> Tensor:
     return torch.cat(parts)[None]
 
 
-def sampled(omni: Omni, audio: Audio, name: str = "") -> Voice:
-    """A voice like the one heard in 3 to 10 seconds of speech (2 are taken, of more the first 10);
-    `name` may add a manner ("fast, loud")."""
-    wave = torch.from_numpy(np.ascontiguousarray(audio.at(RATE).samples[: SAMPLE[1] * RATE]))
-    seconds = len(wave) / RATE
-    if seconds < SAMPLE[0]:
-        raise ValueError(f"{seconds:.1f} s of a voice, expected {SAMPLE[0]} s or more")
-    loudest = float(wave.abs().max())
-    if not np.isfinite(loudest):
-        raise ValueError("the recording of the voice holds values that are not finite")
-    if loudest < QUIET:
+def sample(audio: Audio) -> Tensor:
+    """What is taken of a recording of a voice: the first 10 seconds at a usual level, f32[S] at
+    24 kHz; 2 s are the least, 3 to 10 good."""
+    if audio.seconds < SAMPLE[0]:
+        raise ValueError(f"{audio.seconds:.1f} s of a voice, expected {SAMPLE[0]} to {SAMPLE[1]} s")
+    wave = torch.from_numpy(audio.at(RATE).samples[: SAMPLE[1] * RATE].copy())
+    loudness, peak = float(wave.square().mean().sqrt()), float(wave.abs().max())
+    if peak < QUIET:
         raise ValueError("the recording of the voice is silent")
-    with torch.inference_mode():
-        codes = omni.codec.encode(wave[None])[0].T
-    return Voice(name, codes)
+    return wave * min(LEVEL / loudness, 0.99 / peak)
+
+
+@torch.inference_mode()
+def imitated(omni: Omni, audio: Audio, manner: str = "") -> Voice:
+    """A voice like the one that is heard in a recording; `manner` may add "fast, loud"."""
+    return Voice(manner, omni.codec.encode(sample(audio)[None])[0].T)
 
 
 @torch.inference_mode()

@@ -29,8 +29,9 @@ from tyro.extras import SubcommandApp
 from workbench.training import train
 
 if TYPE_CHECKING:
+    from model.omni import Omni
     from model.senses.message import Audio, Image, Video
-    from model.turn import Chunk
+    from model.turn import Chunk, Voice
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
@@ -84,7 +85,9 @@ def say(
     Args:
         text: what to say; "-" reads standard input
         out: the WAV file to write
-        voice: a trained voice (`omni info` lists them)
+        voice: a trained voice (`omni info` lists them), a description such as "a man with a deep
+            voice", or a recording of somebody, 3 to 10 s; each may add a manner: "heart, fast",
+            "me.wav, loud"
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
         seed: of the random numbers, where there is a temperature
         temperature: 0 picks the likeliest sound every time
@@ -96,9 +99,10 @@ def say(
     from workbench.waveform import check_wav
 
     text, pace, how = _text(text), aria.pace(pace), Sampling(temperature)
+    speaker = _voice(voice)
     check_wav(out)
     omni = _load(model)
-    chunks = turn.say(omni, text, _voice(voice), pace, how, seed)
+    chunks = turn.say(omni, text, speaker(omni), pace, how, seed)
     figures = _write(out, chunks, lambda text: None)
     if json:
         _tell({"text": text, **figures})
@@ -123,7 +127,9 @@ def talk(
     Args:
         ask: recordings, pictures, clips and texts, one turn; "-" reads a text from standard input
         out: the WAV file of the spoken answer
-        voice: a trained voice (`omni info` lists them)
+        voice: a trained voice (`omni info` lists them), a description such as "a man with a deep
+            voice", or a recording of somebody, 3 to 10 s; each may add a manner: "heart, fast",
+            "me.wav, loud"
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
         text_only: answer in writing alone
         most: text tokens of the answer
@@ -142,13 +148,14 @@ def talk(
     pace, how = aria.pace(pace), Sampling(temperature)
     parts = sorted(map(_part, ask), key=lambda part: isinstance(part, str))  # texts come last
     question = Message.of("user", *parts)
+    speaker = _voice(voice)
     if not text_only:
         check_wav(out)
     omni = _load(model)
     chunks = turn.answer(
         omni,
         [question],
-        voice=_voice(voice),
+        voice=speaker(omni),
         pace=pace,
         how=how,
         seed=seed,
@@ -208,7 +215,7 @@ def picture(
     Args:
         text: one sentence; "-" reads standard input
         out: the SVG file to write
-        voice: a trained voice
+        voice: as in `omni say`
         pace: as in `omni say`
         model: name or folder of a model
     """
@@ -219,8 +226,9 @@ def picture(
     from workbench.picture import aria_svg
 
     text, chosen = _text(text), aria.pace(pace)
+    speaker = _voice(voice)
     omni, state = _load(model), turn.State()
-    chunks = list(turn.say(omni, text, _voice(voice), chosen, state=state))
+    chunks = list(turn.say(omni, text, speaker(omni), chosen, state=state))
     if len(state.audits) != 1:
         raise ValueError(f"{len(state.audits)} sentences were spoken, expected one")
     words = [chunk.text for chunk in chunks if not len(chunk.audio)]
@@ -317,7 +325,7 @@ app.command(data, name="data", help="Make the data sets.")
 @data.command
 def build(
     name: Positional[Literal["micro"]],
-    hours: float = 30.0,
+    hours: float = 35.5,
     root: Path = Path("datasets"),
     kokoro: Path | None = None,
     jobs: int = 2,
@@ -415,14 +423,28 @@ def _load(model: str):
     return Omni.load(model)
 
 
-def _voice(name: str):
-    """A trained voice; any other name or description is tried, which is said."""
+def _voice(asked: str) -> "Callable[[Omni], Voice]":
+    """A trained voice, a description, or a recording; with a manner after a comma. Words that are
+    nothing of it are tried, which is said."""
+    from model.data.describe import heeded
     from model.data.voices import NAMED
-    from model.turn import Voice
+    from model.senses.message import load_audio
+    from model.speech.codec import RATE
+    from model.turn import Voice, imitated, sample
 
-    if name not in NAMED:
-        _note(f"omni: no voice was trained as {name!r}, expected one of {', '.join(NAMED)}")
-    return Voice(name)
+    if not asked.strip():
+        raise ValueError(f"the voice is empty, expected {', '.join(NAMED)}, words or a recording")
+    file, _, manner = (part.strip() for part in asked.partition(","))
+    if _is_sound(asked):
+        file, manner = asked, ""
+    if _is_sound(file):
+        heard = load_audio(Path(file), RATE, longest=QUESTION)
+        sample(heard)  # a bad one is told before the model is loaded
+        return lambda omni: imitated(omni, heard, manner)
+    if file not in NAMED and not heeded(asked):
+        known = ", ".join(NAMED)
+        _note(f"omni: no voice was trained as {asked!r}, expected one of {known}, or a description")
+    return lambda omni: Voice(asked)
 
 
 def _text(text: str) -> str:
@@ -457,6 +479,12 @@ def _part(ask: str) -> "Audio | Image | Video | str":
         found = clip(data, ask)
         return upload(data, ask) if found is None else found
     return audible(load_audio(path, longest=QUESTION), ask)
+
+
+def _is_sound(text: str) -> bool:
+    """Is it the name of a file, or like one of a recording?"""
+    named = Path(text).suffix.lower() in SOUNDS and len(text.split()) == 1
+    return named or (len(text) < 256 and "\0" not in text and Path(text).is_file())
 
 
 def _plain(text: str) -> str:

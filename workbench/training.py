@@ -238,10 +238,9 @@ def _needed(runs: Path, stage: str) -> Path:
 
 
 def _codes(budget: Budget) -> Path:
-    """The folder of the codes of all clips; they are made again when the codec is newer. A whole
-    model that training begins with brings its own codec."""
+    """The folder of the codes of all clips; they are made again when the codec or the clips are
+    newer. A whole model that training begins with brings its own codec."""
     from model.data.store import Store
-    from model.data.voices import NAMED
     from model.omni import Omni
     from model.train.codec import load_codec, tokenise
 
@@ -249,11 +248,11 @@ def _codes(budget: Budget) -> Path:
     trained = budget.start / "model.safetensors" if whole else _needed(budget.runs, "codec")
     codec, folder = None, budget.runs / "codes"
     for split, copies in (("valid", 1), ("train", 3)):
-        made = folder / f"{split}.npz"
-        if not made.exists() or made.stat().st_mtime < trained.stat().st_mtime:
+        made, clips = folder / f"{split}.npz", Store(budget.data).spoken(split)
+        newest = max(path.stat().st_mtime for path in (trained, *clips.shards))
+        if not made.exists() or made.stat().st_mtime < newest:
             codec = codec or (Omni.load(budget.start).codec if whole else load_codec(trained))
-            clips = Store(budget.data).spoken(split)
-            tokenise(clips, codec, made, copies, set(NAMED), jobs=2)
+            tokenise(clips, codec, made, copies, jobs=2)
     return folder
 
 

@@ -39,7 +39,7 @@ from model.data.scenes import Scene, sample
 from model.data.shelf import Shelf
 from model.data.sounds import RATE
 from model.data.texts import ONES, number
-from model.data.voices import NAMED, Utterance, Voice, bent
+from model.data.voices import FIRST, NAMED, Utterance, Voice, bent
 from model.senses.message import Audio, Image, Message, Video
 
 ASKED: dict[str, Asked] = seen.ASKED | heard.ASKED | spoken.ASKED | film.ASKED | captions.ASKED
@@ -135,7 +135,7 @@ def phrasings(name: str, split: str) -> tuple[str, ...]:
 def asker(rng: Random, split: str) -> Voice:
     """Somebody who asks aloud. Test has voices that training does not have."""
     if split != "test" and rng.random() < 0.5:
-        return rng.choice(list(NAMED.values()))
+        return NAMED[rng.choice(FIRST)]
     draw = np.random.default_rng(rng.getrandbits(32))
     while True:
         voice = bent(draw)

@@ -13,7 +13,7 @@ hash.
 Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
 the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.
 
-    omni data build micro --hours 35
+    omni data build micro --hours 35.5
 """
 
 import hashlib
@@ -105,7 +105,7 @@ class Built:
 
 def build(
     name: str = "micro",
-    hours: float = 35.0,
+    hours: float = 35.5,
     root: str | Path = "datasets",
     kokoro: str | Path | None = None,
     jobs: int = 2,

@@ -91,14 +91,22 @@ def manner(words: Sequence[str], rng: np.random.Generator, name: str = "") -> st
     return ", ".join(part for part in (name, told) if part)
 
 
+def heeded(told: str) -> set[str]:
+    """The words of `PUT` that a voice prompt holds in one way or another."""
+    text = told.lower()
+    return {
+        word
+        for word, ways in PUT.items()
+        if any(re.search(rf"\b{way}\b", text) for way in (word, *ways[0], *ways[1]))
+    }
+
+
 def tempo(told: str) -> float:
     """How many times as long speech takes as usual, by the words of a voice prompt."""
-    found, text = 1.0, f" {told.lower()} "
-    for kind in ("speed", "mood"):
-        for word, factors in MANNERS[kind].items():
-            ways = {word, *PUT[word][0], *PUT[word][1]}
-            if any(re.search(rf"\b{way}\b", text) for way in ways):
-                found /= factors.get("speed", 1.0)
+    found, words = 1.0, heeded(told)
+    for ways in MANNERS.values():
+        for word in words & set(ways):
+            found /= ways[word].get("speed", 1.0)
     return found
 
 

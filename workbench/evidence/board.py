@@ -34,6 +34,7 @@ from workbench.evidence.experiment import Experiment
 from workbench.evidence.figure import Figure, Row
 from workbench.evidence.items import Held
 from workbench.evidence.turns import TURNS
+from workbench.evidence.voices import VOICES
 from workbench.evidence.world import WORLD
 
 ITEMS = 100
@@ -47,7 +48,7 @@ def spoken() -> tuple[Experiment, ...]:
 
 def experiments() -> tuple[Experiment, ...]:
     """All of them, in the order of the table."""
-    return (*spoken(), *WORLD, *TURNS)
+    return (*spoken(), *WORLD, *VOICES, *TURNS)
 
 
 @dataclass(frozen=True)

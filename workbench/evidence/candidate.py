@@ -16,7 +16,7 @@ from model.attend import Listener, Native
 from model.omni import Omni
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
-from model.turn import Chunk, State, Voice, answer, hear, say
+from model.turn import Chunk, State, Voice, answer, hear, imitated, say
 
 RATE = 24_000  # of everything a candidate says
 TOLD = 2.0  # seconds between timestamps in sound, where times are asked for
@@ -39,6 +39,10 @@ class Candidate(Protocol):
     def hear(self, samples: np.ndarray, rate: int) -> str: ...
 
     def say(self, text: str, voice: str, pace: str) -> Said: ...
+
+    def imitate(self, text: str, samples: np.ndarray, rate: int) -> Said:
+        """A text in the voice of a recording."""
+        ...
 
     def answer(self, samples: np.ndarray, rate: int) -> Iterator[Chunk]:
         """A spoken question; text and sound as they come."""
@@ -72,6 +76,9 @@ class Ours:
         state = State()
         chunks = list(say(self.omni, text, Voice(voice), pace(pace_), state=state))
         return together(chunks, tuple(state.audits))
+
+    def imitate(self, text: str, samples: np.ndarray, rate: int) -> Said:
+        return together(list(say(self.omni, text, imitated(self.omni, Audio(samples, rate)))))
 
     def answer(self, samples: np.ndarray, rate: int) -> Iterator[Chunk]:
         return answer(self.omni, [Message.of("user", Audio(samples, rate))])
