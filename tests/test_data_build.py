@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +11,7 @@ from model.data import texts
 from model.data.build import Plan, Shard, build, clip, first_hours, make, plan
 from model.data.store import Store, Turn
 from model.data.texts import normal
-from model.data.voices import NAMED, UNSEEN
+from model.data.voices import FIRST, NAMED, UNSEEN, known
 
 TURN = Turn("t", "plus", "What is one plus one?", "One plus one is two.", "is two")
 
@@ -91,3 +93,10 @@ def test_the_plan_keeps_the_test_apart(tmp_path, monkeypatch):
         assert all(t.question_audio in made for t in turns if t.question_audio)
         assert all(t.answer_audio in made for t in turns if t.answer_audio)
     assert sum(bool(t.question_audio) for t in whole.turns["test"]) >= 200
+    glosses = [c for c in by["train"] if c.source == "gloss"]
+    assert {c.voice.who for c in glosses} >= set(NAMED)
+    assert all(c.voice == replace(known(c.voice.name), speed=c.voice.speed) for c in glosses)
+    assert not any(c.voice.manner for clips in by.values() for c in clips if c.source != "gloss")
+    assert all(c.voice.manner for c in glosses if c.voice.who in FIRST)
+    many = Counter(c.voice.who for c in glosses)
+    assert sum(count < 2 for count in many.values()) < 5, "nearly all of them speak more than once"

@@ -3,7 +3,18 @@
 import pytest
 
 from model.data import texts
-from model.data.texts import normal, number, plain, sentences, split, tidy, wordnet, words
+from model.data.texts import (
+    definitions,
+    glosses,
+    normal,
+    number,
+    plain,
+    sentences,
+    split,
+    tidy,
+    wordnet,
+    words,
+)
 
 needs_wordnet = pytest.mark.skipif(
     not (texts.WORDNET / "data.noun").exists(), reason="needs the Debian package wordnet-base"
@@ -79,3 +90,25 @@ def test_frames_of_the_test_are_not_trained(pool):
 def test_without_wordnet_the_package_is_named(tmp_path):
     with pytest.raises(ValueError, match="wordnet-base"):
         wordnet(tmp_path)
+
+
+@needs_wordnet
+def test_definitions_have_no_examples_and_nothing_in_brackets(tmp_path):
+    lines = ['1 | a small dog; "the dog barked"', '2 | (of time) short; (usually followed by "of")',
+             "3 | one; two, or so;", '4 | an odd " mark']  # fmt: skip
+    (tmp_path / "data.noun").write_text("\n".join(lines), "latin-1")
+    for part in ("verb", "adj", "adv"):
+        (tmp_path / f"data.{part}").write_text("", "latin-1")
+    found = [text for text in definitions(tmp_path) if text]
+    assert found[0] == "a small dog" and found[1] == "short" and found[-2:] == ["one", "two, or so"]
+
+
+@needs_wordnet
+def test_glosses_are_new_plain_and_of_known_words(pool):
+    told = glosses(pool)
+    known = {word for s in pool if s.split == "train" for word in words(s.text)}
+    there = {normal(s.text) for s in pool}
+    assert len(told) > 3_000 and {s.source for s in told} == {"gloss"}
+    assert all(plain(s.text) and set(words(s.text)) <= known for s in told)
+    assert not there & {normal(s.text) for s in told}
+    assert all(s.split == split(s.text) for s in told)

@@ -4,7 +4,20 @@ import numpy as np
 import pytest
 
 from model.data import voices
-from model.data.voices import NAMED, RATE, UNIT, Hibari, Kokoro, Voice, asterisk, bent
+from model.data.voices import (
+    FIRST,
+    MANNERS,
+    NAMED,
+    RATE,
+    UNIT,
+    Hibari,
+    Kokoro,
+    Voice,
+    asterisk,
+    bent,
+    in_manner,
+    known,
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +67,52 @@ def test_a_stretch_by_one_changes_nothing_and_the_top_is_filled():
     assert np.allclose(voices._stretch(part, 1.0, -12.0), part)
     small = voices._stretch(part, 0.5, -12.0)
     assert np.allclose(small[:300], part[0:600:2]) and (small[301:] == -12).all()
+
+
+def test_a_manner_moves_what_it_names(say):
+    text = "Good morning to all of you."
+    slow, fast = (say(text, known(f"heart, {word}")) for word in ("slow", "fast"))
+    assert len(slow.samples) > 1.4 * len(fast.samples)
+    soft, loud = (say(text, known(f"male, {word}"), 1).samples for word in ("soft", "loud"))
+    assert 4 < np.abs(loud).max() / np.abs(soft).max() < 5 and np.abs(loud).max() <= 1
+    for said in (slow, fast):
+        assert sum(said.units) * UNIT == len(said.samples)
+
+
+def test_the_pitch_swings_about_its_mean():
+    pitch = np.array([0.5, 150, 200, 260, 0.2], np.float32)
+    calm, lively = voices._swung(pitch, 0.5), voices._swung(pitch, 1.6)
+    assert np.array_equal(voices._swung(pitch, 1.0), pitch)
+    for swung in (calm, lively):
+        assert np.allclose(np.log(swung[1:4]).mean(), np.log(pitch[1:4]).mean(), atol=1e-5)
+        assert np.array_equal(swung[[0, 4]], pitch[[0, 4]]), "no voice, no pitch"
+    assert np.ptp(calm[1:4]) < np.ptp(pitch[1:4]) < np.ptp(lively[1:4])
+
+
+def test_the_name_of_a_voice_says_all_of_it():
+    for voice in (*NAMED.values(), bent(np.random.default_rng(1))):
+        for words in ([], ["slow"], ["excited", "loud"], ["sad", "low", "fast", "soft"]):
+            meant = in_manner(voice, *words)
+            assert meant.who == voice.name and set(meant.manner) == set(words)
+            again = known(meant.name)
+            assert again.name == meant.name and again.gain == meant.gain
+            assert again.pitch == meant.pitch and again.swing == meant.swing
+    assert (
+        in_manner(NAMED["heart"], "fast", "sad").name
+        == in_manner(NAMED["heart"], "sad", "fast").name
+    )
+    assert len(NAMED) >= 8 and set(FIRST) < set(NAMED)
+    assert all(len(ways) == len(set(ways)) for ways in MANNERS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("bob", "no voice 'bob'"), ("heart, purple", "no manner 'purple'"), ("warp-1-2", "no voice"),
+     ("heart, slow, fast", "slow and fast are both a speed"), ("", "no voice ''")],
+)  # fmt: skip
+def test_names_that_are_none(name, why):
+    with pytest.raises(ValueError, match=why):
+        known(name)
 
 
 def test_kokoro_says_what_is_missing(tmp_path):

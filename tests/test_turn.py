@@ -11,7 +11,20 @@ from model.omni import Omni, OmniConfig
 from model.sampling import Sampling
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
-from model.turn import Frame, State, Voice, Word, answer, hear, render, say, speak, think
+from model.turn import (
+    Frame,
+    State,
+    Voice,
+    Word,
+    answer,
+    hear,
+    imitated,
+    render,
+    sample,
+    say,
+    speak,
+    think,
+)
 
 FRAME = 1920
 
@@ -167,3 +180,41 @@ def test_voice_codes_change_the_voice(omni):
         return np.concatenate([c.audio for c in say(omni, "Yes it is", voice)])
 
     assert not np.array_equal(once(Voice()), once(Voice(codes=codes)))
+
+
+def test_a_voice_is_imitated_from_a_recording(omni):
+    voice = imitated(omni, sound(3.0), "fast")
+    assert voice.codes.shape == (38, 8) and voice.tempo < 1
+    assert len(imitated(omni, sound(14.0)).codes) == 125, "the first 10 seconds"
+    named, like = (
+        np.concatenate([c.audio for c in say(omni, "hello", v)]) for v in (Voice("fast"), voice)
+    )
+    assert len(named) != len(like) or not np.array_equal(named, like)
+
+
+def test_how_loud_a_recording_is_does_not_matter(omni):
+    quiet = sample(Audio(sound(3.0).samples * np.float32(0.1), 16_000))
+    assert torch.allclose(quiet, sample(sound(3.0)), atol=1e-5)
+    click = np.zeros(48_000, np.float32)
+    click[100] = 0.5
+    assert sample(Audio(click, 24_000)).abs().max() < 1
+
+
+@pytest.mark.parametrize(
+    ("audio", "why"),
+    [(lambda: sound(0.5), "0.5 s of a voice, expected 2 to 10 s"),
+     (lambda: Audio(np.zeros(72_000, np.float32), 24_000), "silent"),
+     (lambda: Audio(np.full(72_000, np.nan, np.float32), 24_000), "NaN")],
+)  # fmt: skip
+def test_recordings_that_are_no_voice(audio, why):
+    with pytest.raises(ValueError, match=why):
+        sample(audio())
+
+
+def test_a_slow_voice_expects_more_frames(omni):
+    def expected(name: str) -> float:
+        state = State()
+        list(say(omni, "one two three", Voice(name), state=state))
+        return state.audits[0].expected
+
+    assert expected("heart, slow") > 1.3 * expected("heart") > 1.7 * expected("heart, fast")

@@ -181,10 +181,9 @@ def control(items: Sequence[Moved]) -> tuple[Figure, ...]:
             told.append(f"{kind} {sum(i.right for i in of)} of {len(of)}, by {by:+.2f} {unit}")
     names = [item.right for item in items if not item.less.startswith("Speak")]
     told.append(f"by name {sum(names)} of {len(names)}")
+    note = "; ".join(["chance 50 %", *told])
     right = mean([item.right for item in items], 100)
-    return (
-        figure(MOVES, right, len(items), "the waveform", note="chance 50 %; " + "; ".join(told)),
-    )
+    return (figure(MOVES, right, len(items), "the waveform", note=note),)
 
 
 VOICES = (
