@@ -70,6 +70,43 @@ def hear(file: Positional[Path], most: int = 256, json: bool = False, model: str
 
 
 @app.command
+def attend(
+    file: Positional[Path],
+    talking: bool = False,
+    detector: Literal["native", "silero"] = "native",
+    json: bool = False,
+    model: str = "micro",
+) -> None:
+    """Say when a recorded speaker has finished, interrupts, or only says "mm-hm": a line an event.
+
+    Args:
+        file: what a microphone hears, as it would stream
+        talking: the assistant talks all the while (its voice is not in the recording)
+        detector: the model's own head, or silero-vad with a time-out
+        json: one JSON object a line
+        model: name or folder of a model
+    """
+    from model.attend import Native, Silero
+    from model.senses.message import stream_audio
+
+    sound = stream_audio(file)
+    first = next(sound)  # a bad file is told before the model is loaded
+    listener = Silero() if detector == "silero" else Native(_load(model))
+    state = listener.begin()
+    for samples in chain([first], sound):
+        events, state = listener.hear(samples, state, talking)
+        for event in events:
+            told = {"time": event.time, "event": event.kind}
+            if event.audio:
+                told |= {"start": event.audio.start, "seconds": event.audio.seconds}
+            if json:
+                _tell(told)
+            else:
+                since = f", begun at {event.audio.start:.2f} s" if event.audio else ""
+                print(f"{event.time:.2f} s: {event.kind}{since}", flush=True)
+
+
+@app.command
 def say(
     text: Positional[str],
     out: Out = Path("out.wav"),
@@ -347,6 +384,20 @@ def build(
     _note(f"{built.root}: {built.clips} clips, {built.hours:.1f} hours of speech")
 
 
+@data.command
+def calls(root: Path = Path("datasets"), kokoro: Path | None = None, seed: int = 0) -> None:
+    """Synthesise what people call out while another one talks: "mm-hm", "wait, stop".
+
+    Args:
+        root: where the data sets lie
+        kokoro: folder of the voices of the npm package kokoro-js; left out without it
+        seed: of everything that is drawn
+    """
+    from model.data.calls import build
+
+    _note(f"{root / 'calls'}: {build(root, kokoro, seed)} clips")
+
+
 app.command(train, name="train", help="Train the parts of micro.")
 
 
@@ -412,6 +463,44 @@ def show(
         whole = {"scene": jsonlib.loads(found.json()), "tasks": asked}
         print(jsonlib.dumps(whole, ensure_ascii=False))
     _note(f"{out}: {found.kind} of {found.seconds:g} s, {len(tasks)} questions")
+
+
+@scene.command
+def dialogue(
+    seed: Positional[int],
+    out: Out = Path("dialogue.wav"),
+    what: Literal["all", "turn", "backchannel", "interrupt", "others"] = "all",
+    split: Literal["train", "valid", "test"] = "train",
+    json: bool = False,
+    data: str = "datasets",
+) -> None:
+    """Write what a microphone hears in a made dialogue, and print what is true every 160 ms.
+
+    Args:
+        seed: which dialogue
+        out: the WAV file to write
+        what: everything, or one thing at a time
+        split: whose voices, sentences and recordings
+        json: print the dialogue as a JSON object
+        data: folder of the data sets
+    """
+    from model.data import dialogues
+    from workbench.waveform import check_wav
+    from workbench.waveform import wav as written
+
+    check_wav(out)
+    cast = dialogues.Cast(split, data)
+    made = dialogues.sample(seed, cast, what)
+    with written(out, dialogues.RATE) as write:
+        write(dialogues.render(made, cast))
+    states, talking = dialogues.truth(made)
+    if json:
+        print(made.json())
+    else:
+        print("assistant " + "".join("#" if talks else "." for talks in talking))
+        print("other     " + "".join(".SBID"[state] for state in states))
+        print("(S speaking, B backchannel, I interrupt, D done; 160 ms a letter)")
+    _note(f"{out}: {made.seconds:g} s")
 
 
 # --- what the commands share ----------------------------------------------------------------------

@@ -1,0 +1,86 @@
+"""The stage for turns on nano: states are those of use, the loss falls, the head is packed."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model.attend import Native
+from model.layers.mel import log_mel_16k
+from model.omni import Omni, OmniConfig
+from model.train.loop import Run, weights
+from model.train.pack import assemble
+from model.train.turns import TOKENS, TurnData, heard, thoughts, turns
+
+DATA = runpy.run_path(str(Path(__file__).with_name("dialogue_data.py")))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return DATA["build"](tmp_path_factory.mktemp("turns"))
+
+
+def nano() -> Omni:
+    torch.manual_seed(0)
+    return Omni(OmniConfig.nano())
+
+
+def test_it_trains_on_what_it_hears_in_use():
+    """Two sounds at once, longer than a window, and the same sounds as they come."""
+    omni, rng = nano(), np.random.default_rng(0)
+    waves = (0.1 * rng.normal(size=(2, 16_000 * 9))).astype(np.float32)
+    mels = torch.cat([log_mel_16k(torch.from_numpy(wave)[None]) for wave in waves])
+    thought = thoughts(omni, mels)
+    torch.nn.init.normal_(omni.thinker.turns.names.weight)
+    native = Native(omni)
+    for i, wave in enumerate(waves):
+        moments, _ = native.follow(wave, native.begin(), True)
+        told = torch.ones(1, thought.hidden.shape[1], dtype=torch.bool)
+        some = type(thought)(*(x[i : i + 1].clone() for x in thought))
+        logits, _ = omni.thinker.turns(some, told)
+        chances = logits[0].softmax(-1).detach().numpy()[: len(moments)]
+        assert len(moments) == 56
+        assert np.allclose(chances, [m.probabilities for m in moments], atol=1e-4)
+
+
+def test_dialogues_are_made_once(root, tmp_path):
+    made = heard("train", 3, root, tmp_path)
+    assert made.mels.shape == (3, 16 * TOKENS, 128) and made.states.shape == (3, TOKENS)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = heard("train", 3, root, tmp_path)
+    assert np.array_equal(made.mels, again.mels) and np.array_equal(made.states, again.states)
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    data = TurnData.hear(nano(), made, seed=1)
+    assert torch.equal(data(4).hidden, data(4).hidden)
+    assert data(4).states.shape == (32, TOKENS)
+
+
+def test_the_loss_falls_and_the_head_is_packed(root, tmp_path):
+    omni = nano()
+    before = {name: value.clone() for name, value in omni.state_dict().items()}
+    run = Run(tmp_path / "turns", steps=30, log_every=1, valid_every=10)
+    result = turns(omni, root, tmp_path / "heard", run, dialogues=6)
+    assert result.finished and result.loss < 1.4 and omni.thinker.turns.trained
+    moved = {
+        name for name, value in omni.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert moved and all(name.startswith("thinker.turns.") for name in moved)
+    assert all(name.startswith("turns.") for name in weights(result.checkpoint))
+    packed = assemble(tmp_path, start=nano())
+    for name, value in omni.state_dict().items():
+        assert torch.equal(packed.state_dict()[name], value), name
+    packed.save(tmp_path / "model")
+    assert Native(Omni.load(tmp_path / "model"))
+
+
+def test_weights_of_before_the_head_was_trained_still_load():
+    omni, other = nano(), nano()
+    torch.nn.init.normal_(omni.thinker.turns.names.weight)
+    old = {k: v for k, v in other.state_dict().items() if not k.startswith("thinker.turns.")}
+    old |= {"thinker.turns.weight": torch.zeros(5, 32), "thinker.turns.bias": torch.zeros(5)}
+    omni.load_state_dict(old)
+    assert omni.thinker.turns.trained  # the head that was there stays
+    with pytest.raises(RuntimeError, match="Missing"):
+        omni.load_state_dict({k: v for k, v in old.items() if "turns" not in k})
