@@ -11,7 +11,7 @@ from model.layers.attention import Causal
 from model.layers.deltanet import DeltaConfig, DeltaNet
 from model.layers.linear import Linear
 from model.layers.moe import MoeConfig, Router, SparseMoe
-from model.layers.norm import GatedRMSNorm, RMSNorm
+from model.layers.norm import GatedRMSNorm, RMSNorm, unit
 from model.layers.past import DeltaPast, KeyValues
 from model.layers.rope import Rotary, rotate
 
@@ -44,14 +44,15 @@ def test_what_is_small():
             assert not single.small(x)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 40), (1, 3, 1, 40), (16, 40), (40,)])
+@pytest.mark.parametrize("shape", [(1, 1, 40), (1, 3, 1, 40), (16, 40), (40,), (2, 300, 40)])
 def test_norms(shape):
     torch.manual_seed(1)
     x, gate = torch.randn(shape) * 30, torch.randn(shape) * 3
     norm, gated = shaken(RMSNorm(40)), shaken(GatedRMSNorm(40))
     torch.testing.assert_close(*both(lambda: norm(x)), **CLOSE)
     torch.testing.assert_close(*both(lambda: gated(x, gate)), **CLOSE)
-    assert norm(x * 0).abs().max() == 0
+    torch.testing.assert_close(*both(lambda: unit(x)), **CLOSE)
+    assert norm(x * 0).abs().max() == unit(x * 0).abs().max() == 0
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -20,7 +20,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
-        if single.small(x):
+        if single.plain(x):
             return single.rms_norm(x, self.weight, 1.0, self.eps)
         y = torch.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
         return y.to(x.dtype)
@@ -28,6 +28,8 @@ class RMSNorm(nn.Module):
 
 def unit(x: Float[Tensor, "... width"], eps: float = 1e-6) -> Float[Tensor, "... width"]:
     """Vectors of length one (shorter ones stay shorter: `eps` is added to the squared length)."""
+    if single.plain(x):
+        return single.unit(x, eps)
     return x * (x.square().sum(-1, keepdim=True) + eps).rsqrt()
 
 
@@ -44,5 +46,8 @@ class GatedRMSNorm(nn.Module):
     ) -> Float[Tensor, "... width"]:
         if single.small(x) and gate.dtype == x.dtype:
             return single.rms_norm(x, self.weight, 0.0, self.eps, gate)
-        y = torch.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
+        if single.plain(x):
+            y = single.rms_norm(x, self.weight, 0.0, self.eps)
+        else:
+            y = torch.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
         return (y * F.silu(gate.float())).to(gate.dtype)

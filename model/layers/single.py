@@ -9,6 +9,7 @@ disk for the next process.
 
 Letters: B batch, N rows, D width, H heads, G groups of heads, T positions, K key size, V value
 size, C channels, R rotary size, k chosen experts, E experts, I inner width, O outputs.
+Norms go through a loop at any number of rows: one pass where torch makes five.
 Left out: matrix products of many rows (torch's are faster), other devices and dtypes.
 """
 
@@ -79,7 +80,7 @@ def rms_norm(x: Tensor, weight: Tensor, offset: float, eps: float, gate: Tensor 
     """`x / rms(x) * (offset + weight)`, times `silu(gate)` where there is one."""
     rows = array(x).reshape(-1, x.shape[-1])
     out = np.empty_like(rows)
-    _rms_norm(rows, array(weight), offset, eps, out)
+    _rms_norm(rows, array(weight.float()), offset, eps, out)
     if gate is not None:
         _times_silu(out, array(gate).reshape(rows.shape))
     return torch.from_numpy(out).view(x.shape)
@@ -94,6 +95,25 @@ def _rms_norm(x, weight, offset, eps, out):
         scale = np.float32(1 / math.sqrt(total / x.shape[1] + eps))
         for i in range(x.shape[1]):
             out[n, i] = x[n, i] * scale * (np.float32(offset) + weight[i])
+
+
+def unit(x: Tensor, eps: float) -> Tensor:
+    """`x / sqrt(|x|^2 + eps)` of the last axis."""
+    rows = array(x).reshape(-1, x.shape[-1])
+    out = np.empty_like(rows)
+    _unit(rows, eps, out)
+    return torch.from_numpy(out).view(x.shape)
+
+
+@compiled(ROWS, f8, ROWS)
+def _unit(x, eps, out):
+    for n in range(x.shape[0]):
+        total = np.float32(0)
+        for i in range(x.shape[1]):
+            total += x[n, i] * x[n, i]
+        scale = np.float32(1 / math.sqrt(total + eps))
+        for i in range(x.shape[1]):
+            out[n, i] = x[n, i] * scale
 
 
 @compiled(ROWS, ROWS)
