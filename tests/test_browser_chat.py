@@ -28,6 +28,7 @@ CHROMIUM = next(
 )
 pytestmark = pytest.mark.filterwarnings("ignore")  # of packages in the server
 
+SAMPLES = Path(__file__).parents[1] / "datasets/samples"
 SHORT = 8  # text tokens of an answer
 HOSTILE = "<img src=x onerror=hacked=1></script><script>hacked=1</script>${hacked=1}{{hacked}}"
 STATES = "[...document.querySelectorAll('.talk-answer')].map((a) => a.dataset.state)"
@@ -40,6 +41,15 @@ SILENCE = """() => new Promise((done) => {
   document.querySelector('.talk-stop').click();
   look();
 })"""
+# the same from the next Enter on
+ENTER = """() => { window.entered = new Promise((done) => {
+  addEventListener('keydown', () => {
+    const start = performance.now();
+    const look = () => omniTalk.player.rms() < 1e-5 ? done(performance.now() - start)
+      : performance.now() - start > 3000 ? done(Infinity) : setTimeout(look, 4);
+    look();
+  }, { capture: true, once: true });
+}); }"""
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +158,13 @@ def test_type_read_hear_stop_and_barge_in(visit):
     turn = len(waits) + 1
     ask(tab, "And now")
     until(tab, f"{STATES}.length > {turn} && {RMS} > 1e-4")
-    ask(tab, "No, this")  # while it speaks
+    tab.fill("#box textarea", "No, this")
+    until(tab, f"{RMS} > 1e-4")
+    tab.evaluate(ENTER)
+    tab.keyboard.press("Enter")  # while it speaks
+    typed = tab.evaluate("entered")
+    print(f"silent {min(waits):.0f} ms after Stop, {typed:.0f} ms after a new question")
+    assert typed < 3000
     until(tab, f"{STATES}.length > {turn + 1} && {STATES}[{turn}] === 'stopped'")
     tab.keyboard.press("Escape")
     until(tab, f"{STATES}[{turn + 1}] === 'stopped'")
@@ -264,5 +280,13 @@ def test_a_program_gets_text_and_sound(server):
     run = server.desk.lab.run("Hi", voice="male", most=SHORT)
     assert text == run.text and order.startswith("t") and "s" in order
     assert len(sound) == 2 * len(run.audio)
+    voice = base64.b64encode((SAMPLES / "question_male.wav").read_bytes()).decode()
+    asked = {"text": "Hi", "voice": "sampled", "sample": voice, "mood": "sad"}
+    for piece in client.submit(**asked, api_name="/answer"):
+        assert piece["state"] in ("waiting", "running", "done")
+    assert piece["said"] and piece["state"] == "done"
+    with pytest.raises(Exception, match="expected 2 to 10 s"):
+        short = base64.b64encode((SAMPLES / "sound_Dog1.wav").read_bytes()).decode()
+        client.predict(text="Hi", voice="sampled", sample=short, api_name="/answer")
     with pytest.raises(Exception, match="no voice is named"):
         client.predict(text="Hi", voice="nobody", api_name="/answer")

@@ -173,6 +173,11 @@ def test_conversations_are_separate_and_bounded(desk, short):
     ("given", "told"),
     [
         ({"voice": "nobody"}, "no voice is named"),
+        ({"voice": "described"}, "tell in words"),
+        ({"voice": "described", "described": "a" * 201}, "more than 200 characters"),
+        ({"voice": "sampled"}, "no recording of a voice yet"),
+        ({"speed": "sad"}, "no speed is named"),
+        ({"mood": HOSTILE}, "no mood is named"),
         ({"pace": "fast"}, "unknown pace"),
         ({"temperature": float("nan")}, "0 to 2"),
         ({"seed": -1}, "a whole number"),
@@ -186,6 +191,21 @@ def test_bad_settings_are_refused_in_a_sentence(given, told):
     with pytest.raises(ValueError, match=told) as error:
         Settings(**given)
     assert "\n" not in str(error.value)
+
+
+def test_a_voice_is_a_name_or_words_or_a_recording_in_a_manner(desk, short):
+    codes = np.zeros((30, 8), np.int16)  # frames of eight books
+    for given, words in (
+        ({"voice": "male", "mood": "sad", "speed": "slow"}, "male, slow, sad"),
+        ({"voice": "described", "described": " a  low voice ", "volume": "loud"},
+         "a low voice, loud"),
+        ({"voice": "sampled", "sample": codes, "speed": "fast"}, "fast"),
+    ):  # fmt: skip
+        settings = Settings(**given)
+        assert settings.told() == words
+        *_, shown = Talk(desk, "a").ask("Hi", [], settings)
+        assert last(shown)["state"] == "done", last(shown)["error"]
+    assert Settings(sample=codes).how()["voice_codes"] is None
 
 
 def test_uploads_are_what_their_bytes_are(tmp_path):

@@ -90,14 +90,14 @@ def words(text: str, what: str) -> str:
     return text
 
 
-def upload(data: bytes, name: str = "the file") -> Audio | Image:
-    """The recording or picture that these bytes are."""
+def upload(data: bytes, name: str = "the file", rate: int = HEARING) -> Audio | Image:
+    """The recording (at `rate`) or picture that these bytes are."""
     if not data:
         raise ValueError(f"{name} is empty")
     if len(data) > LARGEST * 1e6:
         raise ValueError(f"{name} has {len(data) / 1e6:.1f} MB, {LARGEST} MB are the most")
     found = _picture(data, name)
-    found = _sound(data, name) if found is None else found
+    found = _sound(data, name, rate) if found is None else found
     if found is None:
         kinds = "a recording (wav, flac, ogg, mp3) or a picture (png, jpeg, webp)"
         raise ValueError(f"{name} is neither {kinds}, whatever its name says")
@@ -132,8 +132,8 @@ def _opaque(picture: Pillow.Image) -> np.ndarray:
     return np.asarray(page.convert("RGB"))
 
 
-def _sound(data: bytes, name: str) -> Audio | None:
-    """A recording of one channel at the rate of hearing, None if these bytes are none."""
+def _sound(data: bytes, name: str, heard: int) -> Audio | None:
+    """A recording of one channel at the rate `heard`, None if these bytes are none."""
     try:
         file = soundfile.SoundFile(io.BytesIO(data))
     except (soundfile.LibsndfileError, TypeError):
@@ -157,4 +157,4 @@ def _sound(data: bytes, name: str) -> Audio | None:
         raise ValueError(f"{name} is too short to be heard: {len(samples)} samples at {rate} Hz")
     if not np.isfinite(samples).all():
         raise ValueError(f"{name} is damaged: it holds samples that are no numbers")
-    return audible(Audio(samples, rate).at(HEARING), name)
+    return audible(Audio(samples, rate).at(heard), name)

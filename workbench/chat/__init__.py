@@ -14,6 +14,5 @@
     talk.css      the look of both
 
 All but page.py and server.py know nothing of Gradio. Nothing is asked of any network.
-Left out: tools, and a speed of the voice (a pace says when words and frames take turns, not how
-long a word lasts).
+Left out: tools.
 """

@@ -37,12 +37,17 @@ def received(paths: Sequence[str | Path]) -> list[Sensed]:
 
 
 def _received(path: Path) -> Sensed:
-    if path.stat().st_size > LARGEST * 1e6:  # before it is read
-        size = path.stat().st_size / 1e6
-        raise ValueError(f"the file has {size:.1f} MB, {LARGEST} MB are the most")
-    data = path.read_bytes()
+    data = read(path)
     found = clip(data)
     return upload(data) if found is None else found
+
+
+def read(path: str | Path) -> bytes:
+    """An uploaded file, unless it is too large."""
+    size = Path(path).stat().st_size / 1e6
+    if size > LARGEST:  # before it is read
+        raise ValueError(f"the file has {size:.1f} MB, {LARGEST} MB are the most")
+    return Path(path).read_bytes()
 
 
 def told(part: Sensed) -> str:

@@ -20,10 +20,26 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from model.data.describe import PUT
+from model.senses.message import Audio
+from model.turn import imitated
 from widgets.view import shown
 from workbench.chat.ear import Ears
-from workbench.chat.files import write
-from workbench.chat.settings import CHANGES, HOTTEST, PACES, SEEDS, VOICES, Settings
+from workbench.chat.files import read, write
+from workbench.chat.settings import (
+    CHANGES,
+    DESCRIBED,
+    HOTTEST,
+    MOODS,
+    PACES,
+    SAMPLED,
+    SEEDS,
+    SPEEDS,
+    TOLD,
+    VOICES,
+    VOLUMES,
+    Settings,
+)  # fmt: skip
 from workbench.chat.talk import Talk
 from workbench.desk import Desk
 from workbench.uploads import CHARACTERS, Example, examples, upload
@@ -104,6 +120,13 @@ class Visitors:
             raise ValueError(GONE)
         return found[0]
 
+    def voice(self, data: bytes) -> np.ndarray:
+        """Codes of the voice in an upload."""
+        heard = upload(data, "the recording of a voice", self.desk.rate)
+        if not isinstance(heard, Audio):
+            raise ValueError("the voice is to be heard, but this is a picture")
+        return imitated(self.ears.omni, heard).codes.numpy().astype(np.int16)
+
     @contextmanager
     def call(self, request: gr.Request) -> Iterator[Talk]:
         """A conversation of one question, which a program asks."""
@@ -159,7 +182,7 @@ def page(desk: Desk, ears: Ears) -> gr.Blocks:
                 tries = gr.Row(elem_id="tries")
                 gr.HTML(f"<p>{HELP}</p>", elem_id="help")
             with gr.Column(scale=2, min_width=270, elem_id="settings"):
-                chosen = _settings(lab.seed)
+                chosen, sample = _settings(lab.seed)
         with gr.Column(visible=False, elem_id="inside") as inside:
             views = gr.HTML("", js_on_load=VIEWS, apply_default_css=False, elem_id="views")
             with gr.Row():
@@ -200,6 +223,14 @@ def page(desk: Desk, ears: Ears) -> gr.Blocks:
                 button.click(None, js=BEGIN, api_visibility="private")
                 button.click(ready(given), chosen, log, **quiet)
 
+        def imitate(request: gr.Request, path: str | None) -> None:
+            visitors.talk(request).sample = None
+            if path:
+                try:
+                    visitors.talk(request).sample = visitors.voice(read(path))
+                except ValueError as error:
+                    gr.Warning(escape(str(error)))
+
         def spoken(request: gr.Request, *values: Any) -> Iterator[dict]:
             """A turn is over that was heard hands-free."""
             ear = visitors.talk(request).ear
@@ -223,6 +254,7 @@ def page(desk: Desk, ears: Ears) -> gr.Blocks:
         at_once = {**quiet, "queue": False}
         log.halt(halt, None, log, **at_once)
         log.heard(told, None, log, **at_once)
+        sample.change(imitate, sample, None, **quiet)
         log.spoken(spoken, chosen, log, **quiet)
         log.inspect(look, None, [inside, views, sound, files], **quiet)
         blocks.load(arrive, None, log, **at_once)
@@ -231,11 +263,32 @@ def page(desk: Desk, ears: Ears) -> gr.Blocks:
     return blocks
 
 
-def _settings(seed: int) -> list[gr.components.Component]:
-    """The fields of `Settings`, in their order."""
+def _settings(seed: int) -> tuple[list[gr.components.Component], gr.Audio]:
+    """The fields of `Settings`, in their order, but for the last; and the sample of a voice."""
     names = list(CHANGES)
     speak = gr.Checkbox(True, label="Speak the answer")
-    voice = _choice(list(VOICES), value="heart", label="Voice")
+    voices = {DESCRIBED: "described in words \u2026", SAMPLED: "like a recording \u2026"}
+    voice = _choice([(voices.get(name, name), name) for name in VOICES], value="heart",
+                    label="Voice")  # fmt: skip
+    described = gr.Textbox(
+        "", label="The voice in words", placeholder="a man with a deep voice, speaking slowly",
+        info=f"It knows {', '.join(PUT)}", lines=2, max_length=TOLD, visible=False,
+    )  # fmt: skip
+    sample = gr.Audio(
+        label="3 to 10 s of the voice", sources=["upload", "microphone"], type="filepath",
+        visible=False, editable=False, buttons=[], elem_id="sample",
+    )  # fmt: skip
+    with gr.Row(elem_id="manner"):
+        manner = [
+            _choice([(word or "usual", word) for word in words], value="", label=label, min_width=9)
+            for label, words in (("Speed", SPEEDS), ("Loudness", VOLUMES), ("Mood", MOODS))
+        ]
+
+    def show(voice: str) -> tuple:
+        return gr.Textbox(visible=voice == DESCRIBED), gr.Audio(visible=voice == SAMPLED)
+
+    voice.change(show, voice, [described, sample], queue=False, show_progress="hidden",
+                 api_visibility="private")  # fmt: skip
     with gr.Accordion("Compare two answers", open=True):
         beside = _choice(
             [("one answer only", ""), *((name, name) for name in names)], value="",
@@ -251,7 +304,8 @@ def _settings(seed: int) -> list[gr.components.Component]:
         remember = gr.Checkbox(
             False, label="Remember earlier turns", info="micro was trained on single turns"
         )
-    return [speak, voice, pace, heat, seed_box, system, remember, change, beside]
+    spoken = [speak, voice, described, *manner]
+    return [*spoken, pace, heat, seed_box, system, remember, change, beside], sample
 
 
 def _choice(options: list, **how: Any) -> gr.Dropdown:
@@ -263,7 +317,7 @@ def _ask(
 ) -> Iterator[dict]:
     talk = visitors.talk(request)
     try:
-        settings = Settings(*values)
+        settings = Settings(*values, talk.sample)
     except (ValueError, TypeError) as error:
         gr.Warning(escape(str(error)))
         yield talk.shown()
@@ -385,13 +439,22 @@ def _endpoint(visitors: Visitors) -> Callable:
         speak: bool = True,
         system: str = "",
         change: str = "as it is",
+        described: str = "",
+        speed: str = "",
+        volume: str = "",
+        mood: str = "",
+        sample: str = "",
     ) -> dict:
         """Answer a question, piece by piece: each piece has new words as `text`, or new sound as
         `pcm`, 16-bit little-endian mono at `rate`, in base64; `said` is the whole text so far.
-        `sound` is a recording (wav, flac, ogg or mp3) in base64."""
+        `sound` is a recording (wav, flac, ogg or mp3) in base64. `voice` is a name; or "described",
+        in words (`described`); or "sampled", as in a recording in base64 (`sample`, 3 to 10 s)."""
         try:
-            chosen = (speak, voice, pace, temperature, seed, system, False, change)
-            settings = Settings(*chosen)
+            codes = visitors.voice(b64decode(sample, validate=True)) if sample else None
+            settings = Settings(
+                speak, voice, described, speed, volume, mood, pace, temperature, seed, system,
+                change=change, sample=codes,
+            )  # fmt: skip
             files = [upload(b64decode(sound, validate=True), "the sound")] if sound else []
             with visitors.call(request) as talk:
                 yield from _pieces(talk, text, files, settings)

@@ -1,6 +1,7 @@
 """What can be set for an answer, and the changes that a second answer can be made with.
 
-    settings = Settings(voice="male", pace="text-first")
+    settings = Settings(voice="male", speed="fast", pace="text-first")
+    settings = Settings(voice=DESCRIBED, described="a child with a high voice", mood="sad")
     settings.how()                     # fields of `Inputs`
     CHANGES["experts shuffled"].edits  # what a lab puts on
 
@@ -14,13 +15,18 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+import numpy as np
+
 from model.aria import pace
-from model.data.voices import NAMED
+from model.data.voices import FIRST, MANNERS, NAMED
 from workbench import edits as wb
 from workbench.edits import Edit
 from workbench.uploads import words
 
-VOICES = tuple(NAMED)
+DESCRIBED, SAMPLED = "described", "sampled"  # in words; like a recording
+VOICES = (*NAMED, DESCRIBED, SAMPLED)
+SPEEDS, VOLUMES, MOODS = (("", *MANNERS[kind]) for kind in ("speed", "volume", "mood"))
+TOLD = 200  # characters of a description
 PACES = {
     "aria": "adaptive: speak as soon as the words allow",
     "aria:1": "adaptive, one word ahead",
@@ -39,6 +45,10 @@ class Settings:
 
     speak: bool = True
     voice: str = "heart"
+    described: str = ""  # the voice in words, where `voice` is DESCRIBED
+    speed: str = ""  # of the voice; "" = as usual
+    volume: str = ""
+    mood: str = ""
     pace: str = "aria"
     temperature: float = 0.0
     seed: int = 0
@@ -46,10 +56,21 @@ class Settings:
     remember: bool = False  # give it the earlier turns of this conversation
     change: str = "as it is"  # of the model
     beside: str = ""  # a second answer to the same question, with this change; "" = none
+    sample: np.ndarray | None = None  # i16[F, B], speech of the voice, where `voice` is SAMPLED
 
     def __post_init__(self) -> None:
         if self.voice not in VOICES:
             raise ValueError(f"no voice is named {self.voice!r}, expected {', '.join(VOICES)}")
+        if len(words(self.described, "the description of the voice")) > TOLD:
+            raise ValueError(f"the description of the voice has more than {TOLD} characters")
+        if self.voice == DESCRIBED and not self.described.strip():
+            raise ValueError("tell in words what the voice is like, or choose one that has a name")
+        if self.voice == SAMPLED and self.sample is None:
+            raise ValueError("there is no recording of a voice yet: 3 to 10 seconds are enough")
+        for kind, word in (("speed", self.speed), ("volume", self.volume), ("mood", self.mood)):
+            if word and word not in MANNERS[kind]:
+                known = ", ".join(MANNERS[kind])
+                raise ValueError(f"no {kind} is named {word!r}, expected {known}, or nothing")
         pace(self.pace)
         heat, seed = self.temperature, self.seed
         if not (isinstance(heat, int | float) and isfinite(heat) and 0 <= heat <= HOTTEST):
@@ -65,11 +86,17 @@ class Settings:
         """One for each answer that is to be given."""
         return [CHANGES[name] for name in (self.change, self.beside) if name]
 
+    def told(self) -> str:
+        """The voice as the Talker is told of it: a name or a description, then the manner."""
+        who = {DESCRIBED: " ".join(self.described.split()), SAMPLED: ""}.get(self.voice, self.voice)
+        return ", ".join(filter(None, (who, self.speed, self.volume, self.mood)))
+
     def how(self) -> dict[str, Any]:
         """As fields of `Inputs`."""
         found: dict[str, Any] = {
             "speak": bool(self.speak),
-            "voice": self.voice,
+            "voice": self.told(),
+            "voice_codes": self.sample if self.voice == SAMPLED else None,
             "pace": pace(self.pace),
             "temperature": float(self.temperature),
             "seed": int(self.seed),
@@ -90,6 +117,11 @@ class Change:
     both: Mapping[str, Any] = field(default_factory=dict)  # and of the one beside it, too
 
 
+def _voice(name: str) -> dict[str, Any]:
+    return {"voice": name, "voice_codes": None}
+
+
+SPOKEN = (*FIRST, *(f"heart, {word}" for word in ("slow", "fast", "loud", "sad", "excited")))
 CHANGES = {
     change.name: change
     for change in (
@@ -106,7 +138,7 @@ CHANGES = {
         ),
         Change("words drawn at temperature 1", how={"temperature": 1.0}),
         Change("another seed", how={"seed": 1, "temperature": 1.0}),
-        *(Change(f"in the voice {name}", how={"voice": name}) for name in VOICES),
+        *(Change(f"in the voice {name}", how=_voice(name)) for name in SPOKEN),
         Change("text only", how={"speak": False}),
     )
 }

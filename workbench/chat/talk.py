@@ -95,6 +95,7 @@ class Talk:
         self.version, self.epoch = 0, monotonic()
         self.key = token_hex(16)  # known to its own page alone
         self.ear: Ear | None = None  # while it talks hands-free
+        self.sample: np.ndarray | None = None  # i16[F, B], speech of a voice to answer in
 
     def clock(self) -> float:
         """Seconds of this conversation."""
