@@ -232,7 +232,7 @@ def sample(audio: Audio) -> Tensor:
     return wave * min(LEVEL / loudness, 0.99 / peak)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def imitated(omni: Omni, audio: Audio, manner: str = "") -> Voice:
     """A voice like the one that is heard in a recording; `manner` may add "fast, loud"."""
     return Voice(manner, omni.codec.encode(sample(audio)[None])[0].T)

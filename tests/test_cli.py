@@ -159,3 +159,39 @@ def test_pieces_lose_nothing(tmp_path):
     assert np.array_equal(np.concatenate([p.samples for p in heard]), speech.astype(np.float32))
     ends = np.cumsum([piece.seconds for piece in heard])
     assert np.allclose([piece.start for piece in heard], [0, *ends[:-1]])
+
+
+def test_a_voice_is_a_name_words_or_a_recording(question, model, capsys):
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 72_000)
+    soundfile.write("me, myself.wav", noise, 24_000)
+    sounds = {}
+    for voice in ("heart", "heart, loud", "a man with a deep voice", "me, myself.wav"):
+        assert main(["say", "Hi", "--voice", voice, "-o", "a.wav", "--model", model]) == 0
+        sounds[voice] = Path("a.wav").read_bytes()
+        assert "no voice was trained" not in capsys.readouterr().err
+    assert len(set(sounds.values())) == 4
+    Path("me, myself.wav").rename("me.wav")
+    assert main(["say", "Hi", "--voice", "me.wav, fast", "-o", "a.wav", "--model", model]) == 0
+    assert Path("a.wav").read_bytes() != sounds["me, myself.wav"]
+    capsys.readouterr()
+    assert main(["say", "Hi", "--voice", "bob", "-o", "a.wav", "--model", model]) == 0
+    assert "no voice was trained as 'bob'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("samples", "why"),
+    [(np.zeros(72_000), "silent"), (np.full(9_000, 0.1), "0.4 s of a voice, expected 2 to 10 s"),
+     (np.full(61 * 24_000, 0.1), "longer than 60 s")],
+)  # fmt: skip
+def test_recordings_that_are_no_voice(question, model, capsys, samples, why):
+    soundfile.write("me.wav", samples, 24_000)
+    assert main(["say", "Hi", "--voice", "me.wav, fast", "--model", "none"]) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_files_that_are_no_voice(question, model, capsys):
+    Path("broken.wav").write_bytes(b"RIFF....")
+    for voice in ("broken.wav", "missing.wav", " ", ""):
+        assert main(["say", "Hi", "--voice", voice, "--model", "none"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("omni: ") and err.count("\n") == 1
