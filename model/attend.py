@@ -49,6 +49,7 @@ TOKEN = 2560  # samples of a token: 160 ms
 FRAMES = 16  # mel frames of a token
 WINDOW = 50  # tokens after which ear and Thinker begin anew: 8 s
 LEAD = 0.48  # seconds kept from before a turn was noticed
+LEAST = 0.3  # seconds: a shorter voice after which nobody seems done is none
 LONGEST = 60.0  # seconds: a turn as long as this is over
 IDLE, SPEAKING, BACKCHANNEL, INTERRUPT, DONE = range(len(TURNS))
 
@@ -83,6 +84,7 @@ class Floor:
     open: bool = False  # a turn is being heard
     voiced: float = 0.0  # seconds of voice in it; while closed: of a voice beside the assistant's
     quiet: float = 0.0  # seconds of silence since
+    last: np.ndarray | None = None  # f32[5], the probabilities before
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,14 +194,14 @@ class Native(_Listener):
 
     Args:
         omni: a model whose head for turns is trained
-        over: probability that the turn is over, from which it is
-        barge: probability of an interruption, from which it is one
+        over: probability that the turn is over, mean of two moments, from which it is
+        barge: probability of an interruption, mean of two moments, from which it is one
         opens: probability of somebody speaking, from which a turn begins
     """
 
     step = TOKEN
 
-    def __init__(self, omni: Omni, over: float = 0.6, barge: float = 0.6, opens: float = 0.5):
+    def __init__(self, omni: Omni, over: float = 0.75, barge: float = 0.6, opens: float = 0.5):
         if not omni.thinker.turns.trained:
             raise ValueError(
                 "this model's head for turns is not trained (`omni train turns`); Silero() listens"
@@ -236,12 +238,21 @@ class Native(_Listener):
 
     def rule(self, moment: Moment, floor: Floor, seconds: float) -> tuple[Kind | None, Floor]:
         p = moment.probabilities
+        both = p if floor.last is None else (p + floor.last) / 2  # two moments decide, not one
+        speaks = p[SPEAKING] + p[INTERRUPT] >= self.opens
+        floor = replace(floor, last=p)
         if floor.open:
-            return ("turn" if p[DONE] + p[IDLE] >= self.over else None), floor
+            floor = replace(floor, voiced=floor.voiced + seconds * bool(speaks))
+            if both[DONE] + both[IDLE] < self.over:
+                return None, floor
+            if floor.voiced < LEAST and both[DONE] < both[IDLE]:
+                return None, Floor()  # it was nothing
+            return "turn", floor
         if not moment.talking:
-            return None, replace(floor, open=bool(p[SPEAKING] + p[INTERRUPT] >= self.opens))
-        if p[INTERRUPT] >= self.barge:
-            return "interrupt", replace(floor, open=True, voiced=0.0)
+            voiced = seconds if speaks else 0.0
+            return None, replace(floor, open=bool(speaks), voiced=voiced)
+        if both[INTERRUPT] >= self.barge:
+            return "interrupt", replace(floor, open=True, voiced=seconds)
         if p[BACKCHANNEL] >= 0.5:
             return None, replace(floor, voiced=floor.voiced + seconds)
         if p[IDLE] < 0.5:

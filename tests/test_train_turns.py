@@ -47,14 +47,17 @@ def test_it_trains_on_what_it_hears_in_use():
 
 def test_dialogues_are_made_once(root, tmp_path):
     made = heard("train", 3, root, tmp_path)
-    assert made.mels.shape == (3, 16 * TOKENS, 128) and made.states.shape == (3, TOKENS)
+    assert made.mels.shape == (3, 16 * TOKENS, 128) and len(made.dialogues) == 3
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     again = heard("train", 3, root, tmp_path)
-    assert np.array_equal(made.mels, again.mels) and np.array_equal(made.states, again.states)
+    assert np.array_equal(made.mels, again.mels) and made.dialogues == again.dialogues
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     data = TurnData.hear(nano(), made, seed=1)
     assert torch.equal(data(4).hidden, data(4).hidden)
-    assert data(4).states.shape == (32, TOKENS)
+    assert torch.equal(data(4).states, data(4).states) and data(4).states.shape == (32, TOKENS)
+    few = np.arange(3)
+    one, other = (data.batch(few, np.random.default_rng(i)) for i in range(2))
+    assert torch.equal(one.hidden, other.hidden) and not torch.equal(one.talking, other.talking)
 
 
 def test_the_loss_falls_and_the_head_is_packed(root, tmp_path):

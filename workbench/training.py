@@ -168,7 +168,7 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
 
 
 @train.command
-def turns(budget: OmitArgPrefixes[Budget], dialogues: int = 400) -> None:
+def turns(budget: OmitArgPrefixes[Budget], dialogues: int = 700) -> None:
     """The head for turns alone: what the other side does, heard by the ear and Thinker of before.
 
     Args:

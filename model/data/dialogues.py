@@ -24,7 +24,8 @@ Letters: S samples, N tokens of 160 ms.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -90,6 +91,17 @@ class Dialogue:
 
     def json(self) -> str:
         return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> "Dialogue":
+        """What `json` wrote."""
+        held = json.loads(text)
+        lines = (
+            Line(**{**line, "pauses": tuple(map(tuple, line["pauses"]))}) for line in held["lines"]
+        )
+        noises = (Noise(**noise) for noise in held["noises"])
+        talks = tuple(map(tuple, held["talks"]))
+        return cls(**{**held, "lines": tuple(lines), "noises": tuple(noises), "talks": talks})
 
 
 class Known(NamedTuple):
@@ -166,6 +178,7 @@ def sample(seed: int, cast: Cast, what: What = "all") -> Dialogue:
         case "all":
             seconds = SECONDS
             scribe.all(seconds - 0.3)
+            scribe.lines, scribe.talks = assistant(scribe.lines, seconds, rng)
         case "turn":
             scribe.turn(float(rng.uniform(0.8, 2.0)), whole=True)
             seconds = scribe.lines[-1].end + 2.4
@@ -185,6 +198,37 @@ def sample(seed: int, cast: Cast, what: What = "all") -> Dialogue:
                     tuple(scribe.noises), *scribe.background())  # fmt: skip
 
 
+def assistant(
+    lines: Sequence[Line], seconds: float, rng: np.random.Generator
+) -> tuple[list[Line], list[tuple[float, float]]]:
+    """When the assistant talks between and under these lines, and what kind each line is then.
+
+    Nobody hears it in the microphone, so the same sound can be had with many of its talks.
+    """
+    talks, told, before = [], [], 0.0
+    near = [line for line in lines if line.kind != "far"]
+    for line, later in zip(near, [*(line.start for line in near[1:]), seconds], strict=True):
+        call = "backchannel" if "backchannel" in line.clip else "interrupt"
+        gap, named = line.start - before, call in line.clip
+        if rng.random() < (0.75 if named else 0.45):  # the assistant talks when it begins
+            begin, kind = before + gap * float(rng.uniform(0.1, 0.9)), call
+            if call == "backchannel":
+                end = line.end + float(rng.uniform(0.1, 1.0)) * max(0.0, later - line.end)
+            elif rng.random() < 0.5:  # it notices
+                end = line.start + float(rng.uniform(0.35, 1.3))
+            else:  # late, or never
+                end = line.start + float(rng.uniform(0.5, 1.3)) * line.seconds
+            talks.append((begin, min(end, later)))
+        else:
+            kind = "turn"
+            if gap > 0.8 and rng.random() < 0.6:
+                begin = before + float(rng.uniform(0.15, 0.5)) * gap
+                talks.append((begin, begin + float(rng.uniform(0.3, 0.8)) * (line.start - begin)))
+        told.append(replace(line, kind=kind))
+        before = line.end
+    return told + [line for line in lines if line.kind == "far"], talks
+
+
 class _Scribe:
     """Writes a dialogue down."""
 
@@ -197,44 +241,19 @@ class _Scribe:
         self.noises: list[Noise] = []
 
     def all(self, seconds: float) -> None:
-        rng = self.rng
-        now, talks = float(rng.uniform(0.2, 1.5)), rng.random() < 0.35
+        """One line after the other."""
+        rng, now = self.rng, float(self.rng.uniform(0.2, 1.5))
         while now < seconds:
-            if talks:
-                now, interrupted = self.talk(now)
-                talks = interrupted and rng.random() < 0.85
+            chance = rng.random()
+            if chance < 0.55:
+                kind = "backchannel" if chance < 0.35 else "interrupt"
+                now = self.say(self.cast.call(kind, rng), "turn", now, 0)
             else:
                 now = self.turn(now)
-                talks = rng.random() < 0.85
-            now += float(rng.uniform(0.2, 1.4) if talks else rng.uniform(0.5, 1.8))
-
-    def talk(self, start: float) -> tuple[float, bool]:
-        """The assistant talks; the other side listens, or does not. When it is over, and whether it
-        was interrupted."""
-        rng = self.rng
-        stop = start + float(rng.uniform(2.0, 6.0))
-        now, over = start + float(rng.uniform(0.3, 1.6)), stop
-        while now < stop - 0.3:
-            chance = rng.random()
-            if chance < 0.45:
-                over = self.beside("backchannel", now)
-                now = over + float(rng.uniform(0.5, 2.0))
-            elif chance < 0.8:
-                over = self.beside("interrupt", now)
-                if rng.random() < 0.75:
-                    stop = min(stop, now + float(rng.uniform(0.35, 1.3)))
-                self.talks.append((start, stop))
-                return max(over, stop), True
-            else:
-                now += float(rng.uniform(1.0, 3.0))
-        self.talks.append((start, stop))
-        return max(over, stop), False
+            now += 0.4 + min(2.6, float(rng.exponential(1.0)))
 
     def turn(self, start: float, whole: bool = False) -> float:
         """A turn of the other side; `whole`: a sentence that has pauses."""
-        if not whole and self.rng.random() < 0.2:
-            kind = "interrupt" if self.rng.random() < 0.5 else "backchannel"
-            return self.say(self.cast.call(kind, self.rng), "turn", start, 0)
         wanted = 1 + int(self.rng.random() < 0.4)
         name = self.cast.sentence(self.rng)
         while whole and not self.cast.cut(name).breaks:

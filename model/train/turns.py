@@ -24,7 +24,17 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from model.attend import FRAMES, WINDOW, opening_ids
-from model.data.dialogues import SECONDS, STATES, TICK, Cast, render, sample, truth
+from model.data.dialogues import (
+    SECONDS,
+    STATES,
+    TICK,
+    Cast,
+    Dialogue,
+    assistant,
+    render,
+    sample,
+    truth,
+)
 from model.layers.bidirectional import Remembered
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
@@ -42,33 +52,29 @@ class Heard(NamedTuple):
     """Dialogues as they are heard, and the truth."""
 
     mels: np.ndarray  # f16[I, F, 128], mapped
-    states: np.ndarray  # i64[I, N]
-    talking: np.ndarray  # bool[I, N]
+    dialogues: list[Dialogue]
 
 
 def heard(split: str, count: int, root: str | Path, folder: Path, seed: int = 0) -> Heard:
     """The first `count` dialogues of a split: made now, or long ago."""
     base = folder / f"{split}-{count}-{seed}"
-    if not base.with_suffix(".npz").exists():
+    if not base.with_suffix(".json").exists():
         cast = Cast(split, root)
         folder.mkdir(parents=True, exist_ok=True)
         part = base.with_suffix(".part")
         shape = (count, FRAMES * TOKENS, 128)
         mels = np.lib.format.open_memmap(part, "w+", np.float16, shape)
-        known = []
+        made = []
         for i in tqdm(range(count), desc=f"dialogues {split}", mininterval=10):
-            dialogue = sample(seed * 1_000_000 + i, cast)
-            wave = torch.from_numpy(render(dialogue, cast))
+            made.append(sample(seed * 1_000_000 + i, cast))
+            wave = torch.from_numpy(render(made[-1], cast))
             mels[i] = log_mel_16k(wave[None])[0].T.numpy()
-            known.append(truth(dialogue))
         mels.flush()
         os.replace(part, base.with_suffix(".mel.npy"))
-        part = base.with_suffix(".part.npz")
-        np.savez(part, states=[k.states for k in known], talking=[k.talking for k in known])
-        os.replace(part, base.with_suffix(".npz"))
-    with np.load(base.with_suffix(".npz")) as known:
-        mels = np.load(base.with_suffix(".mel.npy"), mmap_mode="r")
-        return Heard(mels, known["states"], known["talking"])
+        part.write_text("".join(one.json() + "\n" for one in made))
+        os.replace(part, base.with_suffix(".json"))
+    mels = np.load(base.with_suffix(".mel.npy"), mmap_mode="r")
+    return Heard(mels, [Dialogue.of(line) for line in base.with_suffix(".json").open()])
 
 
 @torch.inference_mode()
@@ -112,14 +118,15 @@ class TurnBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class TurnData:
-    """Dialogues as the Thinker hears them."""
+    """Dialogues as the Thinker hears them; the assistant's talks are drawn anew each time, unless
+    `clean`."""
 
     hidden: Tensor  # f16[I, N, D]
     middle: Tensor  # f16[I, N, D]
-    talking: Tensor  # bool[I, N]
-    states: Tensor  # i64[I, N]
+    dialogues: list[Dialogue]
     size: int = 32
     seed: int = 0
+    clean: bool = False
 
     @classmethod
     def hear(cls, omni: Omni, heard: Heard, seed: int = 0, clean: bool = False) -> "TurnData":
@@ -138,17 +145,26 @@ class TurnData:
             bar.update(len(mels))
         bar.close()
         hidden, middle = (torch.cat(x).clone() for x in zip(*kept, strict=True))
-        known = torch.from_numpy(heard.talking), torch.from_numpy(heard.states)
-        return cls(hidden, middle, *known, seed=seed)
+        return cls(hidden, middle, heard.dialogues, seed=seed, clean=clean)
 
     def __call__(self, step: int) -> TurnBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
-        some = torch.from_numpy(rng.integers(0, len(self.hidden), self.size))
-        return self.batch(some)
+        return self.batch(rng.integers(0, len(self.hidden), self.size), rng)
 
-    def batch(self, some: Tensor) -> TurnBatch:
-        return TurnBatch(self.hidden[some].float(), self.middle[some].float(), self.talking[some],
-                         self.states[some])  # fmt: skip
+    def batch(self, some: np.ndarray, rng: np.random.Generator) -> TurnBatch:
+        known = []
+        for i in some:
+            one = self.dialogues[i]
+            if not self.clean:
+                lines, talks = assistant(one.lines, one.seconds, rng)
+                one = replace(one, lines=tuple(lines), talks=tuple(talks))
+            known.append(truth(one))
+        return TurnBatch(
+            self.hidden[some].float(),
+            self.middle[some].float(),
+            torch.from_numpy(np.stack([one.talking for one in known])),
+            torch.from_numpy(np.stack([one.states for one in known])),
+        )
 
 
 class Turns(nn.Module):
@@ -170,15 +186,16 @@ class Turns(nn.Module):
 
 def turns(
     omni: Omni, root: str | Path, cache: Path, run: Run, recipe: Recipe | None = None,
-    dialogues: int = 400,
+    dialogues: int = 700,
 ) -> Result:  # fmt: skip
     """Train the head; ear and Thinker are `omni`'s and stay as they are."""
     omni.eval()
     data = TurnData.hear(omni, heard("train", dialogues, root, cache), run.seed)
-    valid = TurnData.hear(omni, heard("valid", max(2, dialogues // 10), root, cache), clean=True)
+    valid = TurnData.hear(omni, heard("valid", max(2, dialogues // 20), root, cache), clean=True)
     if not omni.thinker.turns.trained:
         nn.init.normal_(omni.thinker.turns.names.weight, 0, 0.05)
-    held_out = [valid.batch(some) for some in torch.arange(len(valid.hidden)).split(16)]
+    rng, parts = np.random.default_rng(0), range(0, len(valid.hidden), 16)
+    held_out = [valid.batch(np.arange(i, min(i + 16, len(valid.hidden))), rng) for i in parts]
     module = Turns(omni)
     run = replace(run, bf16=False)  # small products: half the digits would cost time
     return train(module, module, data, run, recipe or Recipe(lr=3e-3), held_out)
