@@ -74,7 +74,7 @@ def heard(split: str, count: int, root: str | Path, folder: Path, seed: int = 0)
         part.write_text("".join(one.json() + "\n" for one in made))
         os.replace(part, base.with_suffix(".json"))
     mels = np.load(base.with_suffix(".mel.npy"), mmap_mode="r")
-    return Heard(mels, [Dialogue.of(line) for line in base.with_suffix(".json").open()])
+    return Heard(mels, [*map(Dialogue.of, base.with_suffix(".json").read_text().splitlines())])
 
 
 @torch.inference_mode()
