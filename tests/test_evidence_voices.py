@@ -88,7 +88,22 @@ def test_silence_is_no_speech():
     assert voices.measure("volume", noise) == pytest.approx(-20, abs=0.2)
     assert voices.measure("speed", np.pad(noise, 12_000)) == pytest.approx(1, abs=0.1)
     tone = np.sin(2 * np.pi * 256 * np.arange(24_000) / 24_000).astype(np.float32)
-    assert voices.measure("pitch", tone) == pytest.approx(8, abs=0.05)
+    assert voices.measure("pitch", tone, 200.0) == pytest.approx(8, abs=0.05)
+
+
+def test_the_pitch_of_all_but_the_lowest_voices_is_found(speech):
+    for name, voice in NAMED.items():
+        if voice.pitch < 0.5:
+            continue
+        low, high = (
+            voices.measure(
+                "pitch",
+                speech("The boat has seven sails.", in_manner(voice, word)).samples,
+                voices.USUAL * voice.pitch,
+            )
+            for word in ("low", "high")
+        )
+        assert 0.1 < high - low < 0.7, name
 
 
 def test_cloning_compares_with_the_prompt_and_with_others(held, speech):
