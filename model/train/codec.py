@@ -16,7 +16,7 @@ Left out: adversarial training.
 Letters: B batch, N samples, S frames of 80 ms, K codebooks.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -353,24 +353,21 @@ def tokenise(
     codec: Codec,
     out: Path,
     copies: int = 3,
-    voices: Collection[str] | None = None,
     seed: int = 0,
     jobs: int = 1,
 ) -> None:
-    """Write the codes of all clips, or of those of some voices, several times over: every copy but
-    the first begins up to 80 ms later and a bit louder or softer, so that a Talker cannot learn the
-    exact codes of a sentence by heart.
+    """Write the codes of all clips, several times over: every copy but the first begins up to 80 ms
+    later and a bit louder or softer, so that a Talker cannot learn the exact codes of a sentence by
+    heart.
 
     `out` is an .npz: ids [n], copy u8[m], clip i32[m] (row of ids), lead i32[m] (samples of silence
     put in front), start i64[m + 1], codes u16[total, K]: item i is codes[start[i]:start[i + 1]],
     and books f32[K, V, D], the entries that the codes stand for.
     """
-    chosen = [
-        i for i, voice in enumerate(clips.column("voice")) if voices is None or voice in voices
-    ]
-    if not chosen:
+    count = len(clips)
+    if not count:
         raise ValueError("there are no clips to write the codes of")
-    blocks = [chosen[begin : begin + BLOCK] for begin in range(0, len(chosen), BLOCK)]
+    blocks = [list(range(begin, min(begin + BLOCK, count))) for begin in range(0, count, BLOCK)]
     made = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(_codes)(clips.shards, block, codec, copies, seed) for block in blocks
     )
@@ -379,15 +376,14 @@ def tokenise(
         for copy, lead, i, codes in items:
             by_copy[copy].append((lead, i, codes))
     items = [item for copy in by_copy for item in sorted(copy, key=lambda item: item[1])]
-    row = {i: number for number, i in enumerate(chosen)}
     part = out.with_suffix(".part.npz")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
         np.savez_compressed(
             part,
-            ids=np.asarray([clips.ids[i] for i in chosen]),
-            copy=np.repeat(np.arange(copies, dtype=np.uint8), len(chosen)),
-            clip=np.asarray([row[i] for _, i, _ in items], np.int32),
+            ids=np.asarray(clips.ids),
+            copy=np.repeat(np.arange(copies, dtype=np.uint8), count),
+            clip=np.asarray([i for _, i, _ in items], np.int32),
             lead=np.asarray([lead for lead, _, _ in items], np.int32),
             start=np.cumsum([0, *(len(codes) for _, _, codes in items)]),
             codes=np.concatenate([codes for _, _, codes in items]),
@@ -411,7 +407,7 @@ def _codes(
             items = []
             for i, wave in waves[begin : begin + batch]:
                 draw = np.random.default_rng([seed, copy, i])
-                lead, gain = int(draw.integers(FRAME)), 10 ** draw.uniform(-0.3, 0.15)
+                lead, gain = int(draw.integers(FRAME)), 10 ** draw.uniform(-0.1, 0.1)
                 if copy == 0:
                     lead, gain = 0, 1.0
                 gain = min(gain, 0.99 / max(0.01, float(np.abs(wave).max(initial=0))))
