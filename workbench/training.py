@@ -8,7 +8,7 @@
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
-    omni train turns --steps 600      # dialogues -> whose turn it is; the head alone
+    omni train turns --steps 500      # dialogues -> whose turn it is; the head alone
     omni train pack                   # all of them -> model/checkpoints/micro
 
 Each keeps its checkpoint and metrics.jsonl in a folder of its own below `runs` and goes on where it

@@ -170,7 +170,7 @@ class TurnData:
 class Turns(nn.Module):
     """The head alone."""
 
-    def __init__(self, omni: Omni, drop: float = 0.2):
+    def __init__(self, omni: Omni, drop: float = 0.3):
         super().__init__()
         self.turns = omni.thinker.turns
         self.drop = drop
