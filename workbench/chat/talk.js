@@ -116,6 +116,7 @@ function samplesOf(text) {
 
 let shown = { version: 0, exchanges: [] };
 let asked = performance.now(); // when the last question was asked
+let entered = 0; // when Enter was pressed; Gradio may take a while to make a question of it
 const span = { low: -Infinity, high: Infinity }; // between this clock and the conversation's, seconds
 const measured = new Map(); // answer -> {start, first_text, first_sound, told}
 let replaying = "";
@@ -181,9 +182,11 @@ function playing(id) {
   return Boolean(last) && last.at + last.seconds > player.now();
 }
 
+// A question was asked: whatever sounds is interrupted.
 function begin() {
   stop();
-  asked = performance.now();
+  asked = entered || performance.now();
+  entered = 0;
   player.open();
 }
 
@@ -386,7 +389,11 @@ halt.onclick = stop;
 volume.oninput = () => player.loud();
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !halt.disabled) stop();
-});
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  if (!event.target.closest("#box") || !event.target.value?.trim()) return;
+  entered = performance.now();
+  stop();
+}, true);
 watch("value", draw);
 window.omniTalk = { begin, stop, player };
 draw();
