@@ -51,4 +51,4 @@ def test_no_voice_has_said_it(features):
 
 
 def test_words_are_compared_without_case_and_signs():
-    assert keys("So, it's \"Six\"?") == ["so", "it's", "six"]
+    assert keys('So, it\'s "Six"?') == ["so", "it's", "six"]
