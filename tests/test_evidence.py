@@ -263,12 +263,15 @@ def test_the_card_is_filled_in(tmp_path):
     made = board.Board("micro", "abc", "omni eval", "2026-11-22T00:00", "2 cores", (figure,))
     made.save(tmp_path / "results.json")
     page = tmp_path / "README.md"
-    page.write_text(f"# Card\n{card.BEGIN}\nold\n{card.END}\nafter\n")
+    other = "<!-- figures world -->\nkept\n<!-- /figures world -->"
+    page.write_text(f"# Card\n<!-- figures -->\nold\n<!-- /figures -->\nafter\n{other}\n")
     card.write(tmp_path / "results.json", page)
     text = page.read_text()
-    assert "3.2 %" in text and "old" not in text and text.endswith("after\n")
+    assert "3.2 %" in text and "old" not in text and text.endswith(f"after\n{other}\n")
     card.write(tmp_path / "results.json", page)
     assert page.read_text() == text
+    card.write(tmp_path / "results.json", page, "world")
+    assert page.read_text().count("3.2 %") == 2 and "kept" not in page.read_text()
     with pytest.raises(ValueError, match="needs one"):
         card.render("no place for figures", made)
     (tmp_path / "results.json").write_text("[]")
