@@ -152,9 +152,7 @@ def test_type_read_hear_stop_and_barge_in(visit):
         if min(waits) < 200:
             break
     assert min(waits) < 200, waits
-    until(
-        tab, "document.querySelectorAll('.talk-note')[1].textContent.startsWith('Interrupted. W')"
-    )
+    until(tab, "document.querySelectorAll('.talk-note')[1].textContent.startsWith('Interrupted')")
     turn = len(waits) + 1
     ask(tab, "And now")
     until(tab, f"{STATES}.length > {turn} && {RMS} > 1e-4")
