@@ -194,6 +194,7 @@ def turns(
     valid = TurnData.hear(omni, heard("valid", max(2, dialogues // 20), root, cache), clean=True)
     if not omni.thinker.turns.trained:
         nn.init.normal_(omni.thinker.turns.names.weight, 0, 0.05)
+        nn.init.zeros_(omni.thinker.turns.names.bias)
     rng, parts = np.random.default_rng(0), range(0, len(valid.hidden), 16)
     held_out = [valid.batch(np.arange(i, min(i + 16, len(valid.hidden))), rng) for i in parts]
     module = Turns(omni)
