@@ -28,7 +28,8 @@ LAW = {
     "dualtrack": "layers senses speech thinker mtp sampling aria talker",
     "omni": "layers senses speech thinker mtp sampling aria talker",
     "shapes": "layers senses speech thinker mtp sampling aria talker omni",
-    "turn": "layers senses speech thinker mtp sampling aria talker dualtrack omni",
+    "attend": "layers senses thinker omni",
+    "turn": "layers senses speech data thinker mtp sampling aria talker dualtrack omni",
 }
 LAW["train"] = " ".join(LAW) + " data"
 
