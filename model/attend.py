@@ -27,7 +27,7 @@ turn is over.
 Letters: S samples, F mel frames, N tokens, D width.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -54,6 +54,7 @@ LONGEST = 60.0  # seconds: a turn as long as this is over
 IDLE, SPEAKING, BACKCHANNEL, INTERRUPT, DONE = range(len(TURNS))
 
 Samples = Float32[np.ndarray, " samples"]
+Heard = np.ndarray  # f32[S] of a caller, at 16 kHz: checked by `_check`, which tells what is wrong
 Kind = Literal["turn", "interrupt", "backchannel"]
 
 
@@ -76,8 +77,7 @@ class Moment(NamedTuple):
     talking: bool  # did the assistant talk?
 
 
-@dataclass(frozen=True, eq=False)
-class Floor:
+class Floor(NamedTuple):
     """Who has it: what the rules remember."""
 
     sound: tuple[np.ndarray, ...] = ()  # of the turn so far, or the last moments before one
@@ -87,14 +87,13 @@ class Floor:
     last: np.ndarray | None = None  # f32[5], the probabilities before
 
 
-@dataclass(frozen=True, eq=False)
-class State:
+class State(NamedTuple):
     """All that a listener remembers; a value, never changed."""
 
-    floor: Floor = Floor()
-    heard: int = 0  # samples that have become moments
-    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))  # too few yet
-    past: "Past | Vad | None" = None
+    floor: Floor
+    heard: int  # samples that have become moments
+    samples: np.ndarray  # f32[S], not yet a moment
+    past: "Past | Vad | None"
 
     @property
     def open(self) -> bool:
@@ -106,7 +105,7 @@ class Listener(Protocol):
     def begin(self) -> State: ...
 
     def hear(
-        self, samples: Samples, state: State, talking: bool, rate: int = RATE
+        self, samples: Heard, state: State, talking: bool, rate: int = RATE
     ) -> tuple[tuple[Event, ...], State]: ...
 
 
@@ -116,10 +115,10 @@ class _Listener:
     step: int  # samples of a moment
 
     def begin(self) -> State:
-        return State()
+        return State(Floor(), 0, np.zeros(0, np.float32), None)
 
     def follow(
-        self, samples: Samples, state: State, talking: bool, rate: int = RATE
+        self, samples: Heard, state: State, talking: bool, rate: int = RATE
     ) -> tuple[tuple[Moment, ...], State]:
         """What the other side does in what comes next of the microphone. A moment that began in an
         earlier piece is complete now, and gets this piece's `talking`."""
@@ -136,7 +135,7 @@ class _Listener:
         return tuple(moments), State(state.floor, state.heard + count * self.step, rest, past)
 
     def hear(
-        self, samples: Samples, state: State, talking: bool, rate: int = RATE
+        self, samples: Heard, state: State, talking: bool, rate: int = RATE
     ) -> tuple[tuple[Event, ...], State]:
         """Events in what comes next of the microphone; `talking`: does the assistant talk now?"""
         moments, state = self.follow(samples, state, talking, rate)
@@ -144,7 +143,7 @@ class _Listener:
         for moment in moments:
             event, floor = self.judge(moment, floor)
             events += [event] if event else []
-        return tuple(events), replace(state, floor=floor)
+        return tuple(events), state._replace(floor=floor)
 
     def judge(self, moment: Moment, floor: Floor) -> tuple[Event | None, Floor]:
         """What follows from one more moment."""
@@ -152,7 +151,7 @@ class _Listener:
         sound = (*floor.sound, moment.sound)
         if not floor.open:
             sound = sound[-round(LEAD / seconds) :]
-        kind, floor = self.rule(moment, replace(floor, sound=sound), seconds)
+        kind, floor = self.rule(moment, floor._replace(sound=sound), seconds)
         if floor.open and len(sound) * seconds >= LONGEST:
             kind = "turn"
         if kind != "turn":
@@ -161,7 +160,7 @@ class _Listener:
         return Event("turn", moment.time, Audio(np.concatenate(sound), RATE, start)), Floor()
 
 
-def _check(samples: Samples, rate: int) -> None:
+def _check(samples: Heard, rate: int) -> None:
     if rate != RATE:
         raise ValueError(f"listening needs sound at {RATE} Hz, not at {rate} Hz: resample it first")
     if not isinstance(samples, np.ndarray) or samples.dtype != np.float32 or samples.ndim != 1:
@@ -240,9 +239,9 @@ class Native(_Listener):
         p = moment.probabilities
         both = p if floor.last is None else (p + floor.last) / 2  # two moments decide, not one
         speaks = p[SPEAKING] + p[INTERRUPT] >= self.opens
-        floor = replace(floor, last=p)
+        floor = floor._replace(last=p)
         if floor.open:
-            floor = replace(floor, voiced=floor.voiced + seconds * bool(speaks))
+            floor = floor._replace(voiced=floor.voiced + seconds * bool(speaks))
             if both[DONE] + both[IDLE] < self.over:
                 return None, floor
             if floor.voiced < LEAST and both[DONE] < both[IDLE]:
@@ -250,14 +249,14 @@ class Native(_Listener):
             return "turn", floor
         if not moment.talking:
             voiced = seconds if speaks else 0.0
-            return None, replace(floor, open=bool(speaks), voiced=voiced)
+            return None, floor._replace(open=bool(speaks), voiced=voiced)
         if both[INTERRUPT] >= self.barge:
-            return "interrupt", replace(floor, open=True, voiced=seconds)
+            return "interrupt", floor._replace(open=True, voiced=seconds)
         if p[BACKCHANNEL] >= 0.5:
-            return None, replace(floor, voiced=floor.voiced + seconds)
+            return None, floor._replace(voiced=floor.voiced + seconds)
         if p[IDLE] < 0.5:
             return None, floor
-        return ("backchannel" if floor.voiced else None), replace(floor, voiced=0.0)
+        return ("backchannel" if floor.voiced else None), floor._replace(voiced=0.0)
 
 
 @torch.inference_mode()
@@ -323,16 +322,16 @@ class Silero(_Listener):
         lately = floor.voiced > 0 and floor.quiet == 0
         here = moment.probabilities[SPEAKING] >= self.voice - (0.15 if lately else 0.0)
         if here:
-            floor = replace(floor, voiced=floor.voiced + seconds, quiet=0.0)
+            floor = floor._replace(voiced=floor.voiced + seconds, quiet=0.0)
         elif floor.voiced:
-            floor = replace(floor, quiet=floor.quiet + seconds)
+            floor = floor._replace(quiet=floor.quiet + seconds)
         if floor.open:
             return ("turn" if floor.quiet >= self.patience else None), floor
         if here and not moment.talking:
-            return None, replace(floor, open=True)
+            return None, floor._replace(open=True)
         if here and floor.voiced >= self.barge:
-            return "interrupt", replace(floor, open=True)
+            return "interrupt", floor._replace(open=True)
         if floor.quiet >= 0.2:  # a short voice has ended
-            short = replace(floor, voiced=0.0, quiet=0.0)
+            short = floor._replace(voiced=0.0, quiet=0.0)
             return ("backchannel" if moment.talking else None), short
         return None, floor

@@ -25,10 +25,9 @@ Letters: S samples, N tokens of 160 ms.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -52,11 +51,8 @@ MUSIC = ("piano", "guitar", "violin", "trumpet", "flute", "saxophone", "accordio
 MUSIC += ("xylophone", "organ", "harp", "choir")
 SPEECH = ("wordnet", "chatterbot", "template", "question", "gloss", "kokoro", "kokoro-unseen")
 
-What = Literal["all", "turn", "backchannel", "interrupt", "others"]
 
-
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """Somebody says something; `pauses` are (second of the clip, length)."""
 
     clip: str
@@ -72,15 +68,13 @@ class Line:
         return self.start + self.seconds
 
 
-@dataclass(frozen=True)
-class Noise:
+class Noise(NamedTuple):
     recording: str
     start: float
     gain: float
 
 
-@dataclass(frozen=True)
-class Dialogue:
+class Dialogue(NamedTuple):
     seed: int
     seconds: float
     lines: tuple[Line, ...]
@@ -90,7 +84,8 @@ class Dialogue:
     loudness: float = -60.0  # dB, of the hum
 
     def json(self) -> str:
-        return json.dumps(asdict(self))
+        lines, noises = ([one._asdict() for one in some] for some in (self.lines, self.noises))
+        return json.dumps(self._asdict() | {"lines": lines, "noises": noises})
 
     @classmethod
     def of(cls, text: str) -> "Dialogue":
@@ -170,8 +165,9 @@ def _one(names: list[str], rng: np.random.Generator) -> str:
 # --- what happens ---------------------------------------------------------------------------------
 
 
-def sample(seed: int, cast: Cast, what: What = "all") -> Dialogue:
-    """The dialogue of a seed: 24 s of everything, or a short one about one thing."""
+def sample(seed: int, cast: Cast, what: str = "all") -> Dialogue:
+    """The dialogue of a seed: 24 s of all there is, or a short one about one thing: turn,
+    backchannel, interrupt or others."""
     rng = np.random.default_rng([seed, ("train", "valid", "test").index(cast.split)])
     scribe = _Scribe(cast, rng)
     match what:
@@ -185,7 +181,7 @@ def sample(seed: int, cast: Cast, what: What = "all") -> Dialogue:
         case "backchannel" | "interrupt":
             scribe.beside(what, float(rng.uniform(1.2, 2.8)))
             seconds = scribe.lines[-1].end + 1.6
-            scribe.talks.append((0.0, seconds))
+            scribe.talks.append((0.0, seconds + TICK))
         case "others":
             seconds = 8.0
             scribe.talks.append((0.0, seconds))
@@ -224,7 +220,7 @@ def assistant(
             if gap > 0.8 and rng.random() < 0.6:
                 begin = before + float(rng.uniform(0.15, 0.5)) * gap
                 talks.append((begin, begin + float(rng.uniform(0.3, 0.8)) * (line.start - begin)))
-        told.append(replace(line, kind=kind))
+        told.append(line._replace(kind=kind))
         before = line.end
     return told + [line for line in lines if line.kind == "far"], talks
 

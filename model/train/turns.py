@@ -157,7 +157,7 @@ class TurnData:
             one = self.dialogues[i]
             if not self.clean:
                 lines, talks = assistant(one.lines, one.seconds, rng)
-                one = replace(one, lines=tuple(lines), talks=tuple(talks))
+                one = one._replace(lines=tuple(lines), talks=tuple(talks))
             known.append(truth(one))
         return TurnBatch(
             self.hidden[some].float(),

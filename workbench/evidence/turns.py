@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 
 from model.attend import Listener, Silero
-from model.data.dialogues import Cast, Dialogue, What, render, sample
+from model.data.dialogues import Cast, Dialogue, render, sample
 from workbench.evidence.candidate import Candidate
 from workbench.evidence.experiment import Experiment
 from workbench.evidence.figure import Figure, Row, figure, mean, median, quantile
@@ -52,7 +52,7 @@ def _cast(root: str) -> Cast:
     return Cast("test", root)
 
 
-def choose(what: What, held: Held, n: int) -> list[Subject]:
+def choose(what: str, held: Held, n: int) -> list[Subject]:
     cast = _cast(str(held.store.root))
     return [Subject(f"{what}-{i}", sample(i, cast, what), cast) for i in range(n)]
 
@@ -170,7 +170,7 @@ def _ends(items: Sequence[Attended]) -> tuple[Figure, ...]:
     return _both(items, make)
 
 
-def _experiment(what: What, rows: tuple[Row, ...], figures: Callable) -> Experiment:
+def _experiment(what: str, rows: tuple[Row, ...], figures: Callable) -> Experiment:
     def chosen(held: Held, n: int) -> list[Subject]:
         return choose(what, held, n)
 
