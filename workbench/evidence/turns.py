@@ -23,6 +23,7 @@ from workbench.evidence.figure import Figure, Row, figure, mean, median, quantil
 from workbench.evidence.items import Held
 
 NEVER = 2.4  # seconds after the end of a turn at which waiting ends
+TOUCH = 0.16  # seconds before the end of a turn that count as its end: a moment
 GRACE = 0.5  # seconds after the end of an interruption in which stopping still counts
 JUDGE = "the script"
 
@@ -94,13 +95,13 @@ def _stopped(item: Attended, events: Events) -> float | None:
 
 def _waited(item: Attended, events: Events) -> float:
     """Seconds from the end of a turn until it was answered."""
-    after = [time - item.end for time in _times(events, "turn") if time >= item.end]
-    return min([*after, NEVER])
+    after = [time - item.end for time in _times(events, "turn") if time >= item.end - TOUCH]
+    return max(0.0, min([*after, NEVER]))
 
 
 def _cut(item: Attended, events: Events) -> bool:
     """Was the turn taken for over before it was?"""
-    return any(time < item.end for time in _times(events, "turn"))
+    return any(time < item.end - TOUCH for time in _times(events, "turn"))
 
 
 # --- the rows -------------------------------------------------------------------------------------
