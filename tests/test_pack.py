@@ -6,7 +6,8 @@ from torch import nn
 
 from model.omni import Omni, OmniConfig
 from model.train.codec import Teacher
-from model.train.pack import CODEC, HEAR, TALKER, assemble
+from model.train.loop import weights
+from model.train.pack import CODEC, HEAR, TALKER, assemble, blend
 from model.train.stages import Hear, Speak, Talk
 from model.train.world import Both
 
@@ -65,3 +66,23 @@ def test_a_missing_or_foreign_stage_is_told(tmp_path, trained):
     kept(Hear(trained), tmp_path, "hear")
     with pytest.raises(ValueError, match="of another model"):
         assemble(tmp_path, (HEAR,), OmniConfig.micro())
+
+
+def test_weights_between_two_checkpoints(tmp_path, trained):
+    kept(Speak(trained, BOOKS), tmp_path, "one")
+    torch.manual_seed(8)
+    kept(Speak(Omni(OmniConfig.nano()), BOOKS), tmp_path, "two")
+    one, two = (tmp_path / name / "last.safetensors" for name in ("one", "two"))
+    for share in (0.0, 0.25, 1.0):
+        blend(one, two, share, tmp_path / "mixed/last.safetensors")
+        mixed = weights(tmp_path / "mixed/last.safetensors")
+        for name, value in weights(one).items():
+            if value.is_floating_point():
+                straight = (1 - share) * value + share * weights(two)[name]
+                torch.testing.assert_close(mixed[name], straight)
+    kept(Hear(trained), tmp_path, "hear")
+    with pytest.raises(ValueError, match="different models"):
+        blend(one, tmp_path / "hear/last.safetensors", 0.5, tmp_path / "x")
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        blend(one, two, 1.5, tmp_path / "x")
+    assert not (tmp_path / "x").exists() and not (tmp_path / "x.part").exists()

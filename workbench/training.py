@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from tyro.conf import OmitArgPrefixes, arg
+from tyro.conf import OmitArgPrefixes, Positional, arg
 from tyro.extras import SubcommandApp
 
 if TYPE_CHECKING:
@@ -184,6 +184,27 @@ def turns(budget: OmitArgPrefixes[Budget], dialogues: int = 700) -> None:
         omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
     cache, run = budget.runs / "turns" / "heard", budget.run("turns")
     _told(stage.turns(omni, budget.data, cache, run, budget.recipe, dialogues))
+
+
+@train.command
+def blend(
+    before: Positional[Path],
+    after: Positional[Path],
+    share: float = 0.5,
+    out: Annotated[Path, arg(aliases=["-o"])] = Path("runs/blend/last.safetensors"),
+) -> None:
+    """Weights between two checkpoints of a stage, of which one began with the other.
+
+    Args:
+        before: the first
+        after: what further training made of it
+        share: of the way from the first to the second
+        out: the checkpoint to write
+    """
+    from model.train import pack
+
+    pack.blend(before, after, share, out)
+    _note(f"{out}: {share:g} of the way from {before} to {after}")
 
 
 @train.command

@@ -4,14 +4,17 @@
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (without `world`, the vision encoder; without `turns`, the head for turns)
-keeps the random weights of the seed, or those of the model that is given. Left out: averaging
-checkpoints.
+keeps the random weights of the seed, or those of the model that is given. `blend` is the straight
+line between two checkpoints of which one began with the other: where a second training learnt new
+things and lost some of the old, a point between them has both (weight averaging, Wortsman et al.,
+2022).
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from model.omni import Omni, OmniConfig
@@ -51,6 +54,24 @@ def assemble(
             for prefix in prefixes:
                 _put(module, state, prefix, path)
     return omni
+
+
+def blend(before: Path, after: Path, share: float, out: Path) -> None:
+    """Write the weights that lie `share` of the way (0 to 1) from one checkpoint to another."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must lie between 0 and 1, not {share}")
+    one, other = weights(before), weights(after)
+    if {k: v.shape for k, v in one.items()} != {k: v.shape for k, v in other.items()}:
+        raise ValueError(f"{before} and {after} are of different models")
+    mixed = {f"model.{k}": torch.lerp(v.float(), other[k].float(), share).to(v.dtype)
+             if v.is_floating_point() else other[k] for k, v in one.items()}  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    try:
+        save_file(mixed, part)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def checkpoint(runs: Path, *names: str) -> Path | None:
