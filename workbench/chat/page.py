@@ -47,7 +47,7 @@ from workbench.uploads import CHARACTERS, Example, examples, upload
 HERE = Path(__file__).parent
 MICRO = (
     "micro is a tiny model, trained on two CPU cores and still in training: it follows short"
-    " English questions, often answers wrongly, and its voice is hard to understand."
+    " English questions, is often wrong, and its voice is not always easy to understand."
 )
 BLIND = "micro\u2019s eye is not trained yet: this went through it, but it cannot tell what it saw."
 HELP = (
