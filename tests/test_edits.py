@@ -59,7 +59,10 @@ def test_bans_and_forces_are_kept_and_only_where_they_should(lab, run):
 
 def test_edits_that_change_nothing_change_nothing(lab, run):
     none = [wb.top_k(2), wb.router_temperature(1.0), wb.next_best(10_000)]
-    assert np.array_equal(again(lab, run, *none).logits, run.logits)
+    same = again(lab, run, *none)
+    assert same.text == run.text
+    # threads may share the sums of a product out in another way
+    np.testing.assert_allclose(same.logits, run.logits, atol=1e-5, rtol=1e-3)
 
 
 def test_top_k_and_temperature(lab, run):
