@@ -134,7 +134,7 @@ def test_long_prompt_in_pieces_equals_the_prompt_at_once(omni, monkeypatch):
     monkeypatch.setattr("model.turn.PIECE", 7)
     pieces, parts = first_words()
     assert whole == pieces
-    assert torch.allclose(states, parts, atol=1e-5)
+    assert torch.allclose(states, parts, atol=2e-4)  # rounding, after layers of random weights
 
 
 def test_a_fork_goes_on_alone(omni):
