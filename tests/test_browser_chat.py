@@ -7,7 +7,6 @@ import base64
 import io
 import re
 import runpy
-import shutil
 import time
 from pathlib import Path
 
@@ -20,12 +19,6 @@ import workbench as wb
 from model.omni import Omni, OmniConfig
 
 pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[app]'")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs playwright: pip install playwright"
-)
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 pytestmark = pytest.mark.filterwarnings("ignore")  # of packages in the server
 
 SAMPLES = Path(__file__).parents[1] / "datasets/samples"
@@ -65,17 +58,14 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: apt install chromium")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                  "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
-        )  # fmt: skip
-        yield browser
-        browser.close()
+def browser(chromium):
+    browser = chromium(
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

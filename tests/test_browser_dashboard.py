@@ -4,7 +4,6 @@ apt install chromium && pip install playwright      # no browser is downloaded
 """
 
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -14,14 +13,7 @@ import torch
 
 from model.omni import Omni, OmniConfig
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 pytest.importorskip("panel", reason="needs panel: pip install -e '.[lab]'")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs playwright: pip install playwright"
-)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt install chromium")
 
 VIEWS = ["Text and speech", "Expert routing", "Attention of the thinker over time",
          "Streaming latency"]  # fmt: skip
@@ -61,14 +53,10 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
-        )
-        yield browser
-        browser.close()
+def browser(chromium):
+    browser = chromium("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

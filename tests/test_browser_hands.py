@@ -5,7 +5,6 @@ apt install chromium && pip install playwright      # no browser is downloaded
 """
 
 import json
-import shutil
 import time
 import urllib.request
 from pathlib import Path
@@ -19,12 +18,6 @@ import workbench as wb
 from model.omni import Omni, OmniConfig
 
 pytest.importorskip("gradio", reason="needs gradio: pip install -e '.[app]'")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs playwright: pip install playwright"
-)
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
 pytestmark = pytest.mark.filterwarnings("ignore")  # of packages in the server
 SAMPLES = Path(__file__).parents[1] / "datasets/samples"
 LONG = 60  # text tokens of an answer: it still talks when the question comes again
@@ -74,22 +67,19 @@ def server():
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: apt install chromium")
+def browser(chromium, tmp_path_factory):
     question, rate = soundfile.read(SAMPLES / "question.wav")
     file = tmp_path_factory.mktemp("microphone") / "question.wav"
     sound = np.concatenate([np.zeros(rate // 2), question, np.zeros(5 * rate)])
     soundfile.write(file, sound, rate, "PCM_16")
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                  "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-                  f"--use-file-for-fake-audio-capture={file}"],
-        )  # fmt: skip
-        yield browser
-        browser.close()
+    browser = chromium(
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={file}",
+    )
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

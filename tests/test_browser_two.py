@@ -1,6 +1,6 @@
 """In a real browser: two runs in one layout, that everybody can use the pages, and hostile text.
 
-How the browser is found and what it must not do: test_browser_views.py.
+What the pages must not do: test_browser_views.py.
 """
 
 import runpy
@@ -21,7 +21,7 @@ from widgets.routing import RoutingView
 from widgets.view import page
 
 BASE = runpy.run_path(str(Path(__file__).with_name("test_browser_views.py")))
-browser, show, pytestmark = (BASE[name] for name in ("browser", "show", "pytestmark"))
+browser, show = BASE["browser"], BASE["show"]
 until, COLORS, CUT_OFF, DATA = (BASE[name] for name in ("until", "COLORS", "CUT_OFF", "DATA"))
 
 

@@ -5,7 +5,6 @@ apt install chromium && pip install playwright      # no browser is downloaded
 
 import base64
 import runpy
-import shutil
 import time
 from pathlib import Path
 
@@ -18,14 +17,6 @@ from widgets.attribution import AttributionView
 from widgets.latency import LatencyView
 from widgets.routing import RoutingView
 from widgets.view import bundle, page, style
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs playwright: pip install playwright"
-)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt install chromium")
 
 DATA = runpy.run_path(str(Path(__file__).with_name("view_data.py")))
 NAMES = ("align", "latency", "routing", "attention", "attribution")
@@ -50,14 +41,10 @@ def views():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-        )
-        yield browser
-        browser.close()
+def browser(chromium):
+    browser = chromium("--autoplay-policy=no-user-gesture-required")
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ apt install chromium && pip install -e '.[dev]'     # no browser is downloaded
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,19 +15,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs playwright: pip install playwright"
-)
 nbformat = pytest.importorskip("nbformat", reason="needs Jupyter: pip install -e '.[lab]'")
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt install chromium"),
-    pytest.mark.skipif(
-        not find_spec("jupyterlab"), reason="needs JupyterLab: pip install -e '.[lab]'"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not find_spec("jupyterlab"), reason="needs JupyterLab: pip install -e '.[lab]'"
+)
 
 HOUSE = Path(__file__).parents[1]
 HERE = "127.0.0.1"
@@ -127,43 +117,40 @@ COLORS = """() => [...document.querySelectorAll(".ow canvas")].map((c) => {
 })"""
 
 
-def test_the_tour_runs_in_jupyterlab_and_python_sees_a_click(server):
+def test_the_tour_runs_in_jupyterlab_and_python_sees_a_click(server, chromium):
     outside, complaints = [], []
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        tab = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
-        tab.set_default_timeout(60_000 * SLOW)
-        tab.on("request", lambda r: outside.append(r.url) if abroad(r.url) else None)
-        tab.on("pageerror", lambda error: complaints.append(str(error)))
-        tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        tab.goto(f"{server}/lab/tree/notebooks/00_tour.ipynb")
-        until(lambda: tab.evaluate(PROGRESS)[0] > 10, "the notebook is open", 90)
-        until(lambda: tab.evaluate(PROGRESS)[3] == "idle", "a kernel is there", 90)
-        assert tab.locator(".jp-Dialog").count() == 0, "a dialog asks for something"
+    browser = chromium("--disable-background-networking")
+    tab = browser.new_context(viewport={"width": 1300, "height": 1000}).new_page()
+    tab.set_default_timeout(60_000 * SLOW)
+    tab.on("request", lambda r: outside.append(r.url) if abroad(r.url) else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    tab.goto(f"{server}/lab/tree/notebooks/00_tour.ipynb")
+    until(lambda: tab.evaluate(PROGRESS)[0] > 10, "the notebook is open", 90)
+    until(lambda: tab.evaluate(PROGRESS)[3] == "idle", "a kernel is there", 90)
+    assert tab.locator(".jp-Dialog").count() == 0, "a dialog asks for something"
 
-        tab.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
-        until(lambda: done(tab), "all cells have run", 180)
-        assert tab.evaluate(ERRORS) == []
+    tab.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    until(lambda: done(tab), "all cells have run", 180)
+    assert tab.evaluate(ERRORS) == []
 
-        frames = tab.locator("iframe.ow-frame")  # the views that need no kernel
-        assert frames.count() >= 1
-        tab.evaluate(SHOW, "view.widget()")
-        tab.locator(".ow canvas").first.wait_for()
-        until(lambda: min(tab.evaluate(COLORS), default=0) >= 3, "the widget is drawn")
+    frames = tab.locator("iframe.ow-frame")  # the views that need no kernel
+    assert frames.count() >= 1
+    tab.evaluate(SHOW, "view.widget()")
+    tab.locator(".ow canvas").first.wait_for()
+    until(lambda: min(tab.evaluate(COLORS), default=0) >= 3, "the widget is drawn")
 
-        selection = tab.evaluate(SHOW, "view.selection")
-        assert "tokens=()" in tab.evaluate(SAID, selection), "nothing is chosen yet"
-        tab.evaluate(SHOW, "view.widget()")
-        assert click(tab), "a click in the picture chooses nothing"
-        tab.evaluate(SHOW, "view.selection")
-        tab.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
-        until(
-            lambda: (said := tab.evaluate(SAID, selection)) and "tokens=()" not in said,
-            "Python sees what was chosen",
-        )
-        browser.close()
+    selection = tab.evaluate(SHOW, "view.selection")
+    assert "tokens=()" in tab.evaluate(SAID, selection), "nothing is chosen yet"
+    tab.evaluate(SHOW, "view.widget()")
+    assert click(tab), "a click in the picture chooses nothing"
+    tab.evaluate(SHOW, "view.selection")
+    tab.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
+    until(
+        lambda: (said := tab.evaluate(SAID, selection)) and "tokens=()" not in said,
+        "Python sees what was chosen",
+    )
+    browser.close()
     assert outside == []
     assert [text for text in complaints if ours(text)] == []
 

@@ -20,7 +20,7 @@ from model.senses.prompt import Clock
 from model.train.look import LookData, cells, look
 from model.train.loop import Recipe, Run
 from model.train.stages import held
-from model.train.world import World, WorldData, world
+from model.train.world import TOKENS, World, WorldData, world
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 
@@ -37,15 +37,19 @@ def train():
 
 
 def test_every_pad_gets_one_state(omni, train):
-    batch = WorldData(omni, train, (3, 2, 2))(0)
-    marks, ids = omni.tokenizer, batch.read.ids
-    seen = sum(len(sight.slots) for sight in batch.sights)
-    assert seen == int(((ids == marks.image_pad) | (ids == marks.video_pad)).sum())
-    slots = torch.cat([sight.slots for sight in batch.sights]).sort().values
-    assert torch.equal(slots, torch.arange(seen))
-    heard = held(batch.frames, batch.mel.shape[2]).sum()
-    assert int(heard) == int((ids == marks.audio_pad).sum())
-    assert batch.kinds.tolist() == [0] * 3 + [1] * 2 + [2] * 2
+    batches, marks = WorldData(omni, train, (3, 2, 2))(0), omni.tokenizer
+    assert len(batches) > 1, "films are apart from pictures"
+    for batch in batches:
+        ids = batch.read.ids
+        assert ids.numel() <= TOKENS or len(ids) == 1
+        seen = sum(len(sight.slots) for sight in batch.sights)
+        assert seen == int(((ids == marks.image_pad) | (ids == marks.video_pad)).sum())
+        slots = [sight.slots for sight in batch.sights] or [torch.zeros(0, dtype=torch.long)]
+        assert torch.equal(torch.cat(slots).sort().values, torch.arange(seen))
+        heard = held(batch.frames, batch.mel.shape[2]).sum() if len(batch.mel) else 0
+        assert int(heard) == int((ids == marks.audio_pad).sum())
+    kinds = torch.cat([batch.kinds for batch in batches])
+    assert sorted(kinds.tolist()) == [0] * 3 + [1] * 2 + [2] * 2
 
 
 def test_a_row_is_read_in_training_as_in_use(omni, train):
@@ -57,15 +61,17 @@ def test_a_row_is_read_in_training_as_in_use(omni, train):
         reads(data(3))
     hook.remove()
     rng = np.random.default_rng([0, 3, 0])
-    for row in range(2):
+    for _ in range(2):
         one = item(int(rng.integers(2**31)), train, "film")
         message = one.message(train, scale=0.5)
         clock = Clock(None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0)))
         with torch.no_grad():
             prompt = omni.read([message], clock)
         rng.random()  # whether the sound is distorted
-        same = kept[0][row, : prompt.embeds.shape[1]]
-        torch.testing.assert_close(same, prompt.embeds[0], atol=2e-4, rtol=1e-3)
+        length = prompt.embeds.shape[1]
+        rows = [x[:length] for batch in kept for x in batch if len(x) >= length]
+        apart = [float((x - prompt.embeds[0]).abs().max()) for x in rows]
+        assert min(apart) < 5e-4, apart
 
 
 def test_the_eye_learns_while_the_others_stay(omni, train, tmp_path):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Out = Annotated[Path, arg(aliases=["-o"])]
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 SIGHTS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".mp4", ".m4v", ".mov", ".m4a", ".webm",
-          ".mkv")  # fmt: skip
+          ".mkv")  # pictures and clips; fmt: skip
 QUESTION = 60.0  # seconds: the longest recording that is answered
 
 app = SubcommandApp()
@@ -524,9 +524,9 @@ def _voice(asked: str) -> "Callable[[Omni], Voice]":
     if not asked.strip():
         raise ValueError(f"the voice is empty, expected {', '.join(NAMED)}, words or a recording")
     file, _, manner = (part.strip() for part in asked.partition(","))
-    if _is_sound(asked):
+    if _is_file(asked, SOUNDS):
         file, manner = asked, ""
-    if _is_sound(file):
+    if _is_file(file, SOUNDS):
         heard = load_audio(Path(file), RATE, longest=QUESTION)
         sample(heard)  # a bad one is told before the model is loaded
         return lambda omni: imitated(omni, heard, manner)
@@ -551,28 +551,19 @@ def _text(text: str) -> str:
 def _part(ask: str) -> "Audio | Image | Video | str":
     """A recording, picture or clip if it is one or is named like one, else a text."""
     from model.senses.message import load_audio
-    from workbench.clips import clip
-    from workbench.uploads import LARGEST, upload
+    from workbench.clips import opened
     from workbench.waveform import audible
 
-    path, suffix = Path(ask), Path(ask).suffix.lower()
-    named = suffix in (*SOUNDS, *SIGHTS) and len(ask.split()) == 1
-    if not named and not (len(ask) < 256 and "\0" not in ask and path.is_file()):
+    if not _is_file(ask, (*SOUNDS, *SIGHTS)):
         return _text(ask)
-    if suffix in SIGHTS:
-        if not path.is_file():
-            raise FileNotFoundError(f"{ask}: no such file")
-        if path.stat().st_size > LARGEST * 1e6:
-            raise ValueError(f"{ask} has more than {LARGEST} MB, the most of a picture or clip")
-        data = path.read_bytes()
-        found = clip(data, ask)
-        return upload(data, ask) if found is None else found
-    return audible(load_audio(path, longest=QUESTION), ask)
+    if Path(ask).suffix.lower() in SIGHTS:
+        return opened(ask, ask)
+    return audible(load_audio(Path(ask), longest=QUESTION), ask)
 
 
-def _is_sound(text: str) -> bool:
-    """Is it the name of a file, or like one of a recording?"""
-    named = Path(text).suffix.lower() in SOUNDS and len(text.split()) == 1
+def _is_file(text: str, suffixes: tuple[str, ...]) -> bool:
+    """Is it the name of a file, or one word that ends like one?"""
+    named = Path(text).suffix.lower() in suffixes and len(text.split()) == 1
     return named or (len(text) < 256 and "\0" not in text and Path(text).is_file())
 
 

@@ -1,6 +1,7 @@
 """A clip as the model takes it: frames with their times and its sound, out of the bytes of a file.
 
     part = clip(data)                  # Video; Audio where it has no picture; None: no such file
+    part = opened(path)                # a clip, a recording or a picture
 
 mp4, mov, m4a, webm and mkv, by their first bytes; those alone are named to the decoder (PyAV),
 which gets no file name and so opens nothing else. Length, size and codecs are checked before
@@ -11,11 +12,12 @@ Left out: several tracks, subtitles, streams from a network.
 
 import io
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 
-from model.senses.message import SHORTEST, Audio, Video
-from workbench.uploads import HEARING
+from model.senses.message import SHORTEST, Audio, Image, Video
+from workbench.uploads import HEARING, read, upload
 from workbench.waveform import SILENCE, audible
 
 LONGEST = 30.0  # seconds
@@ -48,6 +50,13 @@ def clip(data: bytes, name: str = "the file") -> Video | Audio | None:
             return _decoded(file, name)
     except av.error.FFmpegError:
         raise ValueError(f"{name} is a clip, but a damaged one") from None
+
+
+def opened(path: str | Path, name: str = "the file") -> Audio | Image | Video:
+    """What a file holds, whatever its name."""
+    data = read(path, name)
+    found = clip(data, name)
+    return upload(data, name) if found is None else found
 
 
 def _decoded(file, name: str) -> Video | Audio:

@@ -1,10 +1,10 @@
 """What may go in: examples that are shipped, and uploads, checked before they are decoded.
 
-    sound = upload(data)               # Audio or Image, or a ValueError of one sentence
+    sound = upload(read(path))         # Audio or Image, or a ValueError of one sentence
 
 An upload is bytes. What it is, is read from the bytes; the name it came under is only ever shown.
 Bytes, seconds, channels and pixels are compared with what is announced before anything is decoded,
-and no more than that is decoded. Left out: films (mp4 needs ffmpeg).
+and no more than that is decoded. Left out: clips (clips.py).
 """
 
 import io
@@ -88,6 +88,17 @@ def words(text: str, what: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{what} is not valid text (half a character)") from None
     return text
+
+
+def read(path: str | Path, name: str = "the file") -> bytes:
+    """A file's bytes, unless they are too many."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{name}: no such file")
+    size = path.stat().st_size / 1e6
+    if size > LARGEST:  # before it is read
+        raise ValueError(f"{name} has {size:.1f} MB, {LARGEST} MB are the most")
+    return path.read_bytes()
 
 
 def upload(data: bytes, name: str = "the file", rate: int = HEARING) -> Audio | Image:

@@ -199,6 +199,18 @@ def sample(seed: int, shelf: Shelf, kind: str = "") -> Scene:
     )  # fmt: skip
 
 
+def crowd(seed: int, shelf: Shelf) -> Scene:
+    """A picture with a thing in each of the nine fields: much to name at once, for an eye that
+    learns names."""
+    rng = Random(f"{seed}|{shelf.split}|crowd")
+    width, height = rng.choice(SIZES)
+    style = rng.choice(shelf.styles)
+    sizes = [round(rng.uniform(0.18, 0.3), 2) for _ in range(9)]
+    things = _placed(_look(rng, shelf.split, style, 9), _cells(rng, 9), style, sizes)
+    ground = _ground(rng, things)
+    return Scene(seed, shelf.split, 0.0, 0.0, width, height, ground, things)
+
+
 def _look(rng: Random, split: str, style: str, n: int) -> list[tuple[str, str]]:
     """`n` different objects, each with a colour or as it comes."""
     known = names(style)

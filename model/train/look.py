@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.data.draw import box, picture
-from model.data.scenes import Print, Scene, Thing, sample
+from model.data.scenes import Print, Scene, Thing, crowd, sample
 from model.data.shelf import Shelf
 from model.omni import Omni
 from model.senses.tokenizer import Tokenizer
@@ -43,7 +43,7 @@ class LookBatch(NamedTuple):
 
 
 class Look(nn.Module):
-    """The eye with a head that is dropped afterwards."""
+    """The eye with a head that is dropped afterwards. It chooses among the tokens of a batch."""
 
     def __init__(self, omni: Omni):
         super().__init__()
@@ -58,16 +58,18 @@ class Look(nn.Module):
             for values, size in zip(batch.values, batch.sizes, strict=True)
         ])  # fmt: skip
         labels = torch.cat([one.flatten(0, 1) for one in batch.labels])
-        table, metrics, loss = self.words[0].weight.detach(), {}, 0.0
+        tokens = labels[labels != IGNORE].unique()
+        table, metrics, loss = self.words[0].weight.detach()[tokens], {}, 0.0
         for name, slots in (("name", NAME), ("color", COLOR), ("word", WORD)):
             wanted = labels[:, slots]
             for kind, empty in (("", False), ("_none", True)):
                 some = (wanted != IGNORE) & ((wanted == self.nothing) == empty)
                 if some.any():
                     logits = F.linear(spelled[:, slots][some], table)
+                    answers = torch.searchsorted(tokens, wanted[some])
                     share = 0.3 if empty else 1.0
-                    loss = loss + share * cross_entropy(logits, wanted[some])
-                    metrics[name + kind] = accuracy(logits, wanted[some])
+                    loss = loss + share * cross_entropy(logits, answers)
+                    metrics[name + kind] = accuracy(logits, answers)
         return loss, metrics
 
 
@@ -79,12 +81,16 @@ class LookData:
     shelf: Shelf
     size: int = 64
     seed: int = 0
+    crowds: float = (
+        0.75  # of the pictures have nine things; the others are those that are asked about
+    )
 
     def __call__(self, step: int) -> LookBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         eye, groups = self.omni.eye, {}
         for _ in range(self.size):
-            scene = sample(int(rng.integers(2**31)), self.shelf, "picture")
+            full, seed = rng.random() < self.crowds, int(rng.integers(2**31))
+            scene = crowd(seed, self.shelf) if full else sample(seed, self.shelf, "picture")
             scale = float(rng.choice((0.5, 0.75, 1.0, 1.0)))
             values, rows, columns = eye.patches(picture(scene, 0.0, scale)[None])
             labels = cells(scene, scale, self.omni.tokenizer, rows // 2, columns // 2)
@@ -160,6 +166,6 @@ def look(
     if start:
         module.load_state_dict(weights(start))
     data = LookData(omni, shelves[0], size, run.seed)
-    valid = LookData(omni, shelves[1], size, run.seed)
+    valid = LookData(omni, shelves[1], size, run.seed, crowds=0.0)
     held_out = [valid(-1 - i) for i in range(3)]
     return train(module, module, data, run, recipe or Recipe(lr=1.5e-3), held_out)

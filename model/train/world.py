@@ -10,6 +10,7 @@ Left out: turn taking, voices.
 Letters: B rows, T tokens, A sounds, F mel frames, N pairs of frames, P patches, V values, D width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,17 @@ from model.layers.mel import log_mel_16k
 from model.omni import Omni
 from model.senses.message import Audio, Image, Video
 from model.senses.prompt import RATE
-from model.train.batch import SILENCE, HearBatch, ReadBatch, conversation, distort, pad, read_batch
+from model.senses.vision import Patches
+from model.train.batch import (
+    SILENCE,
+    HearBatch,
+    ReadBatch,
+    Row,
+    conversation,
+    distort,
+    pad,
+    read_batch,
+)
 from model.train.features import Features
 from model.train.look import Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
@@ -33,6 +44,7 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Hear, HearData, fill, held
 
 KINDS = ("picture", "sound", "film")
+TOKENS = 1600  # of a batch, padding and all
 
 
 class Sight(NamedTuple):
@@ -45,7 +57,7 @@ class Sight(NamedTuple):
 
 
 class WorldBatch(NamedTuple):
-    """Questions about scenes, and the answers."""
+    """Questions of about one length about scenes, and the answers."""
 
     read: ReadBatch
     kinds: Tensor  # i64[B], index into KINDS
@@ -54,9 +66,17 @@ class WorldBatch(NamedTuple):
     frames: Tensor  # i64[A]
 
 
+class _Item(NamedTuple):
+    kind: int
+    row: Row
+    seen: list[Patches]
+    mels: list[np.ndarray]
+
+
 @dataclass
 class WorldData:
-    """Items of a shelf, `sizes` of each kind in a batch."""
+    """Items of a shelf, `sizes` of each kind, in batches by length: a film has ten times the tokens
+    of a picture, and padding costs as much as they do."""
 
     omni: Omni
     shelf: Shelf
@@ -64,34 +84,33 @@ class WorldData:
     seed: int = 0
     clean: bool = False  # held-out sounds are not distorted
 
-    def __call__(self, step: int) -> WorldBatch:
+    def __call__(self, step: int) -> tuple[WorldBatch, ...]:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
-        rows, mels, seen, kinds = [], [], [], []
-        for kind, size in enumerate(self.sizes):
-            for _ in range(size):
-                one = item(int(rng.integers(2**31)), self.shelf, KINDS[kind])
-                scale = float(rng.uniform(0.5, 1.0)) if KINDS[kind] == "picture" else 0.5
-                parts = one.message(self.shelf, scale=scale).parts
-                rows.append(
-                    conversation(
-                        self.omni.tokenizer, parts, one.task.answer, rng, self.omni.eye.grid
-                    )
-                )
-                kinds.append(kind)
-                for part in parts:
-                    match part:
-                        case Image():
-                            seen.append(self.omni.eye.patches(part.pixels[None]))
-                        case Video():
-                            seen.append(self.omni.eye.patches(part.frames))
-                    sound = part.audio if isinstance(part, Video) else part
-                    if isinstance(sound, Audio):
-                        mels.append(self._mel(sound, rng))
-        mel = pad(mels, SILENCE, 16) if mels else torch.zeros(0, 16, 128)
-        frames = torch.tensor([len(mel) for mel in mels], dtype=torch.long)
-        return WorldBatch(
-            read_batch(rows), torch.tensor(kinds), _sights(seen), mel.transpose(1, 2), frames
-        )
+        kinds = np.repeat(np.arange(len(KINDS)), self.sizes)
+        items = sorted((self._item(int(k), rng) for k in kinds), key=lambda i: len(i.row[0]))
+        groups: list[list[_Item]] = [[]]
+        for one in items:
+            if groups[-1] and (len(groups[-1]) + 1) * len(one.row[0]) > TOKENS:
+                groups.append([])
+            groups[-1].append(one)
+        return tuple(map(_batch, groups))
+
+    def _item(self, kind: int, rng: np.random.Generator) -> _Item:
+        one = item(int(rng.integers(2**31)), self.shelf, KINDS[kind])
+        scale = float(rng.uniform(0.5, 1.0)) if KINDS[kind] == "picture" else 0.5
+        parts = one.message(self.shelf, scale=scale).parts
+        row = conversation(self.omni.tokenizer, parts, one.task.answer, rng, self.omni.eye.grid)
+        seen, mels = [], []
+        for part in parts:
+            match part:
+                case Image():
+                    seen.append(self.omni.eye.patches(part.pixels[None]))
+                case Video():
+                    seen.append(self.omni.eye.patches(part.frames))
+            sound = part.audio if isinstance(part, Video) else part
+            if isinstance(sound, Audio):
+                mels.append(self._mel(sound, rng))
+        return _Item(kind, row, seen, mels)
 
     def _mel(self, sound: Audio, rng: np.random.Generator) -> np.ndarray:
         """Log-mel f32[F, 128]."""
@@ -99,7 +118,17 @@ class WorldData:
         return mel if self.clean or rng.random() < 0.5 else distort(mel, rng)
 
 
-def _sights(seen: list) -> tuple[Sight, ...]:
+def _batch(items: Sequence[_Item]) -> WorldBatch:
+    mels = [mel for one in items for mel in one.mels]
+    mel = pad(mels, SILENCE, 16) if mels else torch.zeros(0, 16, 128)
+    return WorldBatch(
+        read_batch([one.row for one in items]), torch.tensor([one.kind for one in items]),
+        _sights([patches for one in items for patches in one.seen]), mel.transpose(1, 2),
+        torch.tensor([len(mel) for mel in mels], dtype=torch.long),
+    )  # fmt: skip
+
+
+def _sights(seen: Sequence[Patches]) -> tuple[Sight, ...]:
     """What was seen, in order, put together by size."""
     groups: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
     first = 0
@@ -124,7 +153,19 @@ class World(nn.Module):
         self.seen, self.heard = (marks.image_pad, marks.video_pad), marks.audio_pad
         self.balance = balance or Balance(omni.thinker)  # one listener for each Thinker
 
-    def forward(self, batch: WorldBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, batches: tuple[WorldBatch, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+        hidden, wanted, kind = (
+            torch.cat(many) for many in zip(*map(self.read, batches), strict=True)
+        )
+        logits, balance = self.thinker.logits(hidden), self.balance.take()
+        loss = cross_entropy(logits, wanted)
+        metrics = {"world": loss, "world_right": accuracy(logits, wanted), "balance": balance}
+        metrics |= {name: accuracy(logits[kind == i], wanted[kind == i])
+                    for i, name in enumerate(KINDS)}  # fmt: skip
+        return loss + 0.01 * balance, metrics
+
+    def read(self, batch: WorldBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """States f[N, D], tokens and kinds i64[N] of all places where answers are written."""
         ids, places, targets = batch.read
         x = self.thinker.embed(ids)
         if batch.sights:
@@ -137,13 +178,11 @@ class World(nn.Module):
             x = fill(x, ids == self.heard, states[held(batch.frames, batch.mel.shape[2])])
         thought, _ = self.thinker(x, places)
         scored = targets != IGNORE
-        logits, wanted = self.thinker.logits(thought.hidden[scored]), targets[scored]
-        loss, balance = cross_entropy(logits, wanted), self.balance.take()
-        kind = batch.kinds[:, None].expand_as(targets)[scored]
-        metrics = {"world": loss, "world_right": accuracy(logits, wanted), "balance": balance}
-        metrics |= {name: accuracy(logits[kind == i], wanted[kind == i])
-                    for i, name in enumerate(KINDS)}  # fmt: skip
-        return loss + 0.01 * balance, metrics
+        return (
+            thought.hidden[scored],
+            targets[scored],
+            batch.kinds[:, None].expand_as(targets)[scored],
+        )
 
 
 class Both(nn.Module):
@@ -155,7 +194,7 @@ class Both(nn.Module):
         self.world = [World(omni, self.hear.balance)]  # a list: its parts are those above
 
     def forward(
-        self, batch: tuple[HearBatch, LookBatch, WorldBatch]
+        self, batch: tuple[HearBatch, LookBatch, tuple[WorldBatch, ...]]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         heard, known = self.hear(batch[0])
         named, cells = self.look(batch[1])

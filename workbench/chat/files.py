@@ -16,10 +16,9 @@ import numpy as np
 from PIL import Image as Pillow
 
 from model.senses.message import Audio, Image, Video
-from workbench.clips import clip
+from workbench.clips import opened
 from workbench.compare import diff
 from workbench.run import Run
-from workbench.uploads import LARGEST, upload
 from workbench.waveform import wav
 
 AT_ONCE = 4  # files of a question
@@ -33,21 +32,7 @@ def received(paths: Sequence[str | Path]) -> list[Sensed]:
     """What these files hold."""
     if len(paths) > AT_ONCE:
         raise ValueError(f"{len(paths)} files came with the question, {AT_ONCE} are the most")
-    return [_received(Path(path)) for path in paths]
-
-
-def _received(path: Path) -> Sensed:
-    data = read(path)
-    found = clip(data)
-    return upload(data) if found is None else found
-
-
-def read(path: str | Path) -> bytes:
-    """An uploaded file, unless it is too large."""
-    size = Path(path).stat().st_size / 1e6
-    if size > LARGEST:  # before it is read
-        raise ValueError(f"the file has {size:.1f} MB, {LARGEST} MB are the most")
-    return Path(path).read_bytes()
+    return [opened(path) for path in paths]
 
 
 def told(part: Sensed) -> str:

@@ -25,7 +25,7 @@ from model.senses.message import Audio
 from model.turn import imitated
 from widgets.view import shown
 from workbench.chat.ear import Ears
-from workbench.chat.files import read, write
+from workbench.chat.files import write
 from workbench.chat.settings import (
     CHANGES,
     DESCRIBED,
@@ -42,7 +42,7 @@ from workbench.chat.settings import (
 )  # fmt: skip
 from workbench.chat.talk import Talk
 from workbench.desk import Desk
-from workbench.uploads import CHARACTERS, Example, examples, upload
+from workbench.uploads import CHARACTERS, Example, examples, read, upload
 
 HERE = Path(__file__).parent
 MICRO = (
