@@ -42,10 +42,10 @@ from model.layers.stack import StackPast
 from model.omni import Omni
 from model.senses.audio import AuTPast
 from model.senses.message import Audio
-from model.senses.prompt import RATE
+from model.senses.prompt import RATE, TICK
 from model.thinker import TURNS
 
-TOKEN = 2560  # samples of a token: 160 ms
+TOKEN = round(TICK * RATE)  # samples of a token
 FRAMES = 16  # mel frames of a token
 WINDOW = 50  # tokens after which ear and Thinker begin anew: 8 s
 LEAD = 0.48  # seconds kept from before a turn was noticed

@@ -83,7 +83,6 @@ class Thinker(nn.Module):
         initialise(self)
         self.turns.forget()
         nn.init.normal_(self.embed.weight, 0, config.stack.width**-0.5)
-        self.register_load_state_dict_pre_hook(_headless)
 
     def forward(
         self,
@@ -97,12 +96,3 @@ class Thinker(nn.Module):
 
     def logits(self, hidden: Float[Tensor, "... width"]) -> Float[Tensor, "... vocab"]:
         return linear(hidden, self.embed.weight)
-
-
-def _headless(thinker: Thinker, state: dict[str, Tensor], prefix: str, *_) -> None:
-    """Weights from before the head was trained have one linear map in its place: the head that is
-    there stays."""
-    for name in ("weight", "bias"):
-        if state.pop(f"{prefix}turns.{name}", None) is not None:
-            for key, value in thinker.turns.state_dict().items():
-                state.setdefault(f"{prefix}turns.{key}", value)

@@ -26,6 +26,15 @@ from model.thinker import TURNS
 SECONDS = 10.0  # more than a window
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """A token of nano is too little work for two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def nano() -> Omni:
     torch.manual_seed(0)
     omni = Omni(OmniConfig.nano())

@@ -4,6 +4,8 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -102,6 +104,45 @@ def test_a_budget_of_minutes_ends_with_the_schedule(tmp_path):
     assert max(rates) > 5e-4 and rates[-1] < 1e-4
     more = train(net, loss, batches, Run(out=tmp_path, minutes=0.02))
     assert more.step > result.step and more.seconds >= 1.2
+
+
+TWO = """
+import sys, time, torch
+from torch import nn
+from pathlib import Path
+from model.train.loop import Run, train
+
+torch.manual_seed(0)
+net = nn.ModuleDict({"always": nn.Linear(3, 1), "odd": nn.Linear(3, 1)})
+taken = []
+
+def batches(step):
+    taken.append(step)
+    time.sleep(0.02 * (step % 2))  # one process is slower
+    return torch.full((2, 3), 1.0 + step % 5), torch.tensor(step % 4 == 1)
+
+def loss(batch):
+    x, odd = batch
+    parts = ["always", "odd"] if odd else ["always"]
+    return sum(net[name](x).pow(2).mean() for name in parts), {}
+
+out = Path(sys.argv[1])
+result = train(net, loss, batches, Run(out, minutes=0.02))
+torch.save([result.step, taken, net.state_dict()], out / f"{taken[0]}.pt")
+"""
+
+
+def test_two_processes_take_turns_and_end_together(tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    own = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
+    done = subprocess.run([*command, tmp_path / "two.py", tmp_path / "run"], env=own, timeout=120,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    (steps, even, one), (also, odd, two) = (torch.load(tmp_path / f"run/{i}.pt") for i in (0, 1))
+    assert steps == also > 3
+    assert sorted(even + odd) == list(range(2 * steps))
+    assert same(one, two) and same(weights(tmp_path / "run/last.safetensors"), one)
 
 
 def test_schedule():

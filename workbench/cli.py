@@ -35,8 +35,20 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-SIGHTS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".mp4", ".m4v", ".mov", ".m4a", ".webm",
-          ".mkv")  # pictures and clips; fmt: skip
+SIGHTS = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".gif",
+    ".bmp",
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".m4a",
+    ".webm",
+    ".mkv",
+)  # pictures and clips; fmt: skip
 QUESTION = 60.0  # seconds: the longest recording that is answered
 
 app = SubcommandApp()

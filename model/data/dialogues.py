@@ -39,8 +39,8 @@ from model.data.mix import hum
 from model.data.phones import UNIT_MS
 from model.data.sounds import RATE
 from model.data.store import Clips, Store
+from model.senses.prompt import TICK
 
-TICK = 0.16  # seconds of a token
 SECONDS = 24.0  # of a dialogue
 LINGER = 0.8  # seconds for which a turn is "done"
 PAUSES = (0.3, 1.2)  # seconds inside a sentence

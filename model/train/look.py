@@ -4,8 +4,8 @@
 
 The Thinker stays as it is, and is not even asked: what stands in each cell (32 x 32 pixels) is
 known from the scene, so the eye is told so cell by cell, in the tokens of the Thinker's own table.
-Its states come to lie where the Thinker keeps its words, as those of the ear do (stages.Ear). With
-only the Thinker's answers to learn from, the same eye had learnt nothing after 140 batches.
+Its states come to lie where the Thinker keeps its words, as those of the ear do (stages.Ear). Its
+answers alone would teach slowly: a Thinker that never saw anything has no use for what it is shown.
 
 Left out: films, whose frames are such pictures; photos.
 Letters: B pictures, N cells, S slots, D width.

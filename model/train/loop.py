@@ -25,7 +25,8 @@ Call it again with the same `out` and it goes on where it stopped; a finished ru
   renamed.
 - SIGINT and SIGTERM end the step, save and return (`finished=False`); a second one is not caught.
 - A step whose gradient is not finite is skipped and counted; 20 in a row raise.
-- Several processes (`accelerate launch`, `torchrun`): process r of n takes batch `step * n + r`.
+- Several processes (`torchrun --nproc-per-node 2 -m workbench.cli train ...`): process r of n takes
+  batch `step * n + r`; the first one's clock counts, and when one is stopped, all stop.
   Batches are tensors in tuples, dicts or named tuples, so that they can be moved to the device.
 
 Left out: gradient accumulation, a second optimiser, sharded weights, loading data in workers.
@@ -47,7 +48,12 @@ from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import send_to_device, set_seed
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    gather,
+    send_to_device,
+    set_seed,
+)
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -129,7 +135,10 @@ def train(
     """Train `module` (or several at once, as a dict) until the run's end or a signal."""
     recipe = recipe or Recipe()
     module = nn.ModuleDict(module) if isinstance(module, dict) else module
-    accelerator = Accelerator(mixed_precision="no")  # autocast is ours: see _Task
+    some = DistributedDataParallelKwargs(find_unused_parameters=True)  # not every batch needs all
+    accelerator = Accelerator(  # without autocast: that is _Task's
+        mixed_precision="no", cpu=not torch.accelerator.is_available(), kwargs_handlers=[some]
+    )
     tables = [m.weight for m in module.modules() if isinstance(m, nn.Embedding)]
     optimizer = Muon(_groups(module, recipe), recipe.lr, recipe.betas, tables)
     run.out.mkdir(parents=True, exist_ok=True)
@@ -144,8 +153,9 @@ def train(
     start = saved = time.monotonic()
     first, value, skips = step, math.nan, 0
     with _signals() as stop, _bar(run, step, spent, accelerator.is_main_process) as bar:
-        while (done := run.done(step, seconds := spent + time.monotonic() - start)) < 1:
-            if stop.is_set():
+        while True:
+            seconds, stopped = _together(spent + time.monotonic() - start, stop, accelerator)
+            if (done := run.done(step, seconds)) >= 1 or stopped:
                 break
             for group in optimizer.param_groups:
                 group["lr"] = recipe.at(done) * group["scale"]
@@ -231,6 +241,15 @@ def _groups(module: nn.Module, recipe: Recipe) -> list[dict]:
         {"params": parameters, "scale": scale, "weight_decay": decay}
         for (scale, decay), parameters in groups.items()
     ]
+
+
+def _together(seconds: float, stop: threading.Event, accelerator: Accelerator):
+    """Seconds by the clock of the first process, and whether any is to stop: all end together."""
+    if accelerator.num_processes == 1:
+        return seconds, stop.is_set()
+    own = torch.tensor([[seconds, stop.is_set()]], dtype=torch.float64, device=accelerator.device)
+    told = gather(own)
+    return float(told[0, 0]), bool(told[:, 1].any())
 
 
 def _validate(task: nn.Module, held_out: Sequence[Batch], run: Run, accelerator: Accelerator):

@@ -27,7 +27,6 @@ from model.attend import FRAMES, WINDOW, opening_ids
 from model.data.dialogues import (
     SECONDS,
     STATES,
-    TICK,
     Cast,
     Dialogue,
     assistant,
@@ -39,6 +38,7 @@ from model.layers.bidirectional import Remembered
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
 from model.senses.audio import AuTPast
+from model.senses.prompt import TICK
 from model.thinker import Thought
 from model.train.batch import SILENCE, distort
 from model.train.loop import Recipe, Result, Run, train

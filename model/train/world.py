@@ -220,7 +220,7 @@ def world(
     def both(split: str, shelf: Shelf, clean: bool):
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,
                          seed=run.seed, reads=size, clean=clean)  # fmt: skip
-        named = LookData(omni, shelf, size // 2, run.seed)
+        named = LookData(omni, shelf, size, run.seed)
         asked = WorldData(omni, shelf, sizes, run.seed, clean)
         return lambda step: (heard(step), named(step), asked(step))
 
