@@ -272,6 +272,12 @@ def test_the_card_is_filled_in(tmp_path):
     assert page.read_text() == text
     card.write(tmp_path / "results.json", page, "world")
     assert page.read_text().count("3.2 %") == 2 and "kept" not in page.read_text()
+    old = replace(made, figures=(replace(figure, value=9.87),), weights="older")
+    old.save(tmp_path / "old.json")
+    card.write(tmp_path / "results.json", page, before=tmp_path / "old.json")
+    head, _, row = [line for line in page.read_text().splitlines() if line.startswith("|")][:3]
+    assert head.count("|") == row.count("|") and "| **3.2 %** [2.0 %, 4.0 %] | 9.9 % |" in row
+    assert "`older`" in page.read_text()
     with pytest.raises(ValueError, match="needs one"):
         card.render("no place for figures", made)
     (tmp_path / "results.json").write_text("[]")

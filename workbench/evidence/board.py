@@ -78,17 +78,20 @@ class Board:
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is no board of figures: {error}") from error
 
-    def markdown(self) -> str:
-        """The table, with the command that made it."""
+    def markdown(self, before: "Board | None" = None) -> str:
+        """The table, with the command that made it; beside it what was measured `before`."""
+        old = {f.row.name: _number(f.value, f.row) for f in before.figures} if before else {}
+        past = " before |" if before else ""
         lines = [
-            "| what | measured [95 %] | floor | n | bar | stretch | | judge |",
-            "|---|---|---|---|---|---|---|---|",
+            f"| what | measured [95 %] |{past} floor | n | bar | stretch | | judge |",
+            f"|---|---|{'---|' * bool(before)}---|---|---|---|---|---|",
         ]
         for f in self.figures:
             floor = "" if f.floor is None else f"{f.floor:.1f} %"
+            past = f" {old.get(f.row.name, '')} |" if before else ""
             lines.append(
                 f"| {f.row.what} | **{_number(f.value, f.row)}** "
-                f"[{_number(f.low, f.row)}, {_number(f.high, f.row)}] | {floor} | {f.items} "
+                f"[{_number(f.low, f.row)}, {_number(f.high, f.row)}] |{past} {floor} | {f.items} "
                 f"| {_wanted(f.row, f.row.bar)} | {_wanted(f.row, f.row.stretch)} "
                 f"| {_verdict(f)} | {f.judge} |"
             )
@@ -97,6 +100,8 @@ class Board:
             f"Made by `{self.command}` on {self.made[:10]}, {self.machine}; weights "
             f"`{self.weights}`. Floor: what the judge gets wrong on the original voice."
         )
+        if before:
+            told += f" Before: weights `{before.weights}`, measured on {before.made[:10]}."
         return "\n".join([*lines, "", told, "", *notes]) + "\n"
 
 
