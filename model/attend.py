@@ -289,11 +289,14 @@ class Silero(_Listener):
         patience: seconds of silence after which a turn is over
         barge: seconds of voice after which it is an interruption
         voice: probability from which there is a voice; it is gone 0.15 below
+        least: seconds of voice; less (a cough, a door) is no turn
     """
 
     step = 512
 
-    def __init__(self, patience: float = 0.5, barge: float = 0.3, voice: float = 0.5):
+    def __init__(
+        self, patience: float = 0.5, barge: float = 0.3, voice: float = 0.5, least: float = 0.25
+    ):
         import onnxruntime
 
         found = find_spec("silero_vad")
@@ -304,7 +307,7 @@ class Silero(_Listener):
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         path = str(folder / "data" / "silero_vad_16k_op15.onnx")
         self.network = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-        self.patience, self.barge, self.voice = patience, barge, voice
+        self.patience, self.barge, self.voice, self.least = patience, barge, voice, least
 
     def listen(
         self, sound: Samples, past: Vad | None, talking: bool
@@ -326,7 +329,9 @@ class Silero(_Listener):
         elif floor.voiced:
             floor = floor._replace(quiet=floor.quiet + seconds)
         if floor.open:
-            return ("turn" if floor.quiet >= self.patience else None), floor
+            if floor.quiet < self.patience:
+                return None, floor
+            return ("turn", floor) if floor.voiced >= self.least else (None, Floor())
         if here and not moment.talking:
             return None, floor._replace(open=True)
         if here and floor.voiced >= self.barge:

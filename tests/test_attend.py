@@ -180,6 +180,10 @@ def test_the_baseline_hears_a_question(silero, question):
     murmur = np.concatenate([question[:20_000], np.zeros(16_000, np.float32)])  # 0.25 s of voice
     events, _, _ = streamed(silero, murmur, [], talking=lambda at: True)
     assert [event.kind for event in events] == ["backchannel"]
+    cough = np.concatenate([question[:19_000], np.zeros(16_000, np.float32)])
+    events, moments, state = streamed(silero, cough, [])
+    assert events == [] and not state.open
+    assert "speaking" in [moment.state for moment in moments], "it was noticed"
 
 
 def test_what_is_no_sound_is_refused(native, silero):
