@@ -311,10 +311,10 @@ class HearData:
     turns: Sequence[Turn]
     size: int = 64
     seed: int = 0
-    listen: float = 0.9
+    listen: float = 0.95
     asks: float = 0.35
-    splices: int = 12
-    reads: int = 48
+    splices: int = 16
+    reads: int = 32
     clean: bool = False
     questions: list[tuple[int, Turn]] = field(init=False)
     quiz: Quiz = field(init=False)

@@ -80,7 +80,7 @@ class WorldData:
 
     omni: Omni
     shelf: Shelf
-    sizes: tuple[int, int, int] = (24, 8, 6)  # of KINDS
+    sizes: tuple[int, int, int] = (24, 6, 2)  # of KINDS
     seed: int = 0
     clean: bool = False  # held-out sounds are not distorted
 
@@ -205,7 +205,7 @@ class Both(nn.Module):
 def world(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
     recipe: Recipe | None = None, start: Path | None = None, eye: Path | None = None,
-    size: int = 32, sizes: tuple[int, int, int] = WorldData.sizes,
+    size: int = 20, sizes: tuple[int, int, int] = WorldData.sizes,
 ) -> Result:  # fmt: skip
     """Train eye, ear and Thinker on scenes and on what `hear` and `look` train on; `start`
     is a checkpoint of `hear` (or of `world`), `eye` one of `look`."""
@@ -219,7 +219,8 @@ def world(
 
     def both(split: str, shelf: Shelf, clean: bool):
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,
-                         seed=run.seed, reads=size, clean=clean)  # fmt: skip
+                         seed=run.seed, asks=0.4, splices=size // 2, reads=size,
+                         clean=clean)  # fmt: skip
         named = LookData(omni, shelf, size, run.seed)
         asked = WorldData(omni, shelf, sizes, run.seed, clean)
         return lambda step: (heard(step), named(step), asked(step))
