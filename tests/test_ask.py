@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from model.data import check
 from model.data.ask import ASKED, PHRASINGS, aloud, asker, item, phrasings, tasks, voice
 from model.data.captions import caption, events
 from model.data.catalog import SOUNDS
 from model.data.check import All, Event, Events, Names, Near, Says, Timed, Word, error_rate, f1
-from model.data.draw import frames, times
+from model.data.draw import frames, picture, times
 from model.data.mix import mix
 from model.data.scenes import Sound, Thing, sample
 from model.data.shelf import shelf
@@ -296,6 +297,13 @@ def test_a_scene_on_one_page(train, root, tmp_path, capsys, monkeypatch):
     whole = json.loads(capsys.readouterr().out)
     assert whole["scene"]["seed"] == 7 and whole["tasks"][0]["check"]["check"]
     assert {p.name for p in tmp_path.iterdir()} == {"a.png", "a.wav"}
+    assert main([*show, "-o", "a.png", "--picture", "b.png"]) == 0
+    assert np.array_equal(np.asarray(Pillow.open("b.png")), picture(sample(7, train, "film")))
+    show[4] = "sound"
+    assert main([*show, "-o", "c.png", "--picture", "d.png"]) == 2
+    assert "no picture to write" in capsys.readouterr().err
+    assert {p.name for p in tmp_path.iterdir()} == {"a.png", "a.wav", "b.png"}
+    show[4] = "film"
     assert main([*show, "--styles", "fluent"]) == 2
     assert "for the test only" in capsys.readouterr().err
     assert len(frames(sample(7, train, "film"))) >= 3

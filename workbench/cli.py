@@ -29,6 +29,8 @@ from tyro.extras import SubcommandApp
 from workbench.training import train
 
 if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
     from model.omni import Omni
     from model.senses.message import Audio, Image, Video
     from model.turn import Chunk, Voice
@@ -426,6 +428,7 @@ def show(
     styles: tuple[str, ...] = (),
     questions: int = 12,
     wav: Path | None = None,
+    picture: Path | None = None,
     json: bool = False,
     data: str = "datasets",
 ) -> None:
@@ -439,14 +442,16 @@ def show(
         styles: of the pictures: noto, twemoji, openmoji; for the test also fluent, stamp, photo
         questions: how many are shown
         wav: write the sound here too
+        picture: write what is seen at the beginning here too, as the model sees it (PNG)
         json: print the scene and its questions as a JSON object
         data: folder of the data sets
     """
     from dataclasses import asdict
 
     import numpy as np
+    from PIL import Image
 
-    from model.data import ask, mix, scenes, shelf, sounds
+    from model.data import ask, draw, mix, scenes, shelf, sounds
     from model.data.catalog import SEEN_STYLES
     from model.data.check import to_json
     from workbench.sheet import sheet
@@ -461,12 +466,11 @@ def show(
     samples = mix.mix(found, here.speech) if found.seconds else np.zeros(0, np.float32)
     if wav and not len(samples):
         raise ValueError("the scene is a picture, it has no sound to write")
-    part = out.with_name(f".{out.name}.part")
-    try:
-        sheet(found, samples, tasks, questions).save(part, format="PNG")
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
+    if picture and found.kind == "sound":
+        raise ValueError("the scene is a sound, it has no picture to write")
+    _draw(out, sheet(found, samples, tasks, questions))
+    if picture:
+        _draw(picture, Image.fromarray(draw.picture(found)))
     if wav:
         with written(wav, sounds.RATE) as write:
             write(samples)
@@ -571,6 +575,16 @@ def _part(ask: str) -> "Audio | Image | Video | str":
     if Path(ask).suffix.lower() in SIGHTS:
         return opened(ask, ask)
     return audible(load_audio(Path(ask), longest=QUESTION), ask)
+
+
+def _draw(out: Path, image: "Pillow.Image") -> None:
+    """Write a PNG, all or nothing."""
+    part = out.with_name(f".{out.name}.part")
+    try:
+        image.save(part, format="PNG")
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _is_file(text: str, suffixes: tuple[str, ...]) -> bool:
