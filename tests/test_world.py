@@ -54,7 +54,7 @@ def test_every_pad_gets_one_state(omni, train):
 
 def test_a_row_is_read_in_training_as_in_use(omni, train):
     """The same item through `Omni.read` and through a batch: the Thinker is given the same."""
-    data = WorldData(omni, train, (0, 0, 2), clean=True)
+    data = WorldData(omni, train, (0, 0, 2), clean=True, more=0)
     reads, kept = World(omni).eval(), []
     hook = omni.thinker.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
     with torch.no_grad():

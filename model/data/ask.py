@@ -109,6 +109,21 @@ def item(seed: int, shelf: Shelf, kind: str = "", name: str = "") -> Item:
     raise ValueError(f"no scene of kind {kind or 'any'!r} on this shelf allows the task {name!r}")
 
 
+def others(one: Item, most: int, shelf: Shelf) -> list[Task]:
+    """At most so many more tasks of an item's scene, each of another name; captions stand alone."""
+    if "caption" in one.task.name:
+        return []
+    rng = Random(f"{one.scene.seed}|others")
+    by_name: dict[str, list[Task]] = {}
+    for task in tasks(one.scene):
+        if task.name != one.task.name and "caption" not in task.name:
+            by_name.setdefault(task.name, []).append(task)
+    if not shelf.foreign:
+        by_name.pop("language", None)
+    names = rng.sample(sorted(by_name), min(most, len(by_name)))
+    return [rng.choice(by_name[name]) for name in names]
+
+
 def tasks(scene: Scene) -> list[Task]:
     """Every question that can be asked about a scene, in the phrasings of its split."""
     rng = Random(f"{scene.seed}|{scene.split}|tasks")

@@ -4,7 +4,8 @@
 
 The Thinker stays as it is, and is not even asked: what stands in each cell (32 x 32 pixels) is
 known from the scene, so the eye is told so cell by cell, in the tokens of the Thinker's own table.
-Its states come to lie where the Thinker keeps its words, as those of the ear do (stages.Ear). Its
+The first token of the name has no head: it is the state itself that must lie there, so what the
+Thinker sees is nearly a word that it knows. Heads read the other tokens. Its
 answers alone would teach slowly: a Thinker that never saw anything has no use for what it is shown.
 
 Left out: films, whose frames are such pictures; photos.
@@ -48,15 +49,17 @@ class Look(nn.Module):
     def __init__(self, omni: Omni):
         super().__init__()
         self.eye = omni.eye
-        self.spell = nn.Linear(omni.eye.config.out, SLOTS * omni.config.thinker.stack.width)
+        self.spell = nn.Linear(omni.eye.config.out, (SLOTS - 1) * omni.eye.config.out)
         self.words = [omni.thinker.embed]  # in a list: belongs to the Thinker
         self.nothing = omni.tokenizer.tts_pad
 
     def forward(self, batch: LookBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        spelled = torch.cat([
-            self.spell(self.eye(values, *size)).unflatten(-1, (SLOTS, -1)).flatten(0, 1)
+        states = torch.cat([
+            self.eye(values, *size).flatten(0, 1)
             for values, size in zip(batch.values, batch.sizes, strict=True)
         ])  # fmt: skip
+        others = self.spell(states).unflatten(-1, (SLOTS - 1, -1))
+        spelled = torch.cat([states[:, None], others], dim=1)
         labels = torch.cat([one.flatten(0, 1) for one in batch.labels])
         tokens = labels[labels != IGNORE].unique()
         table, metrics, loss = self.words[0].weight.detach()[tokens], {}, 0.0

@@ -4,7 +4,7 @@
 
 What is asked comes from scenes with known truth (model/data/scenes.py, ask.py); item n of a seed is
 always the same, made when it is needed. Timestamps stand before every pair of frames, and at random
-intervals in sound.
+intervals in sound. One attention head is told where to look while answers are written (asked.py).
 
 Left out: turn taking, voices.
 Letters: B rows, T tokens, A sounds, F mel frames, N pairs of frames, P patches, V values, D width.
@@ -19,20 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.data.ask import item
+from model.data.ask import item, others
 from model.data.shelf import Shelf
 from model.data.store import Store
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
 from model.senses.message import Audio, Image, Video
-from model.senses.prompt import RATE
+from model.senses.prompt import RATE, Clock
 from model.senses.vision import Patches
+from model.train.asked import Asked, asked
 from model.train.batch import (
     SILENCE,
     HearBatch,
     ReadBatch,
-    Row,
-    conversation,
     distort,
     pad,
     read_batch,
@@ -41,7 +40,7 @@ from model.train.features import Features
 from model.train.look import Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
-from model.train.stages import Hear, HearData, fill, held
+from model.train.stages import Guided, Hear, HearData, fill, held
 
 KINDS = ("picture", "sound", "film")
 TOKENS = 1600  # of a batch, padding and all
@@ -60,6 +59,7 @@ class WorldBatch(NamedTuple):
     """Questions of about one length about scenes, and the answers."""
 
     read: ReadBatch
+    heard: Tensor  # i64[B, T, 2], of Asked
     kinds: Tensor  # i64[B], index into KINDS
     sights: tuple[Sight, ...]
     mel: Tensor  # f32[A, 128, F], of all sounds in order
@@ -68,29 +68,30 @@ class WorldBatch(NamedTuple):
 
 class _Item(NamedTuple):
     kind: int
-    row: Row
+    row: Asked
     seen: list[Patches]
     mels: list[np.ndarray]
 
 
 @dataclass
 class WorldData:
-    """Items of a shelf, `sizes` of each kind, in batches by length: a film has ten times the tokens
-    of a picture, and padding costs as much as they do."""
+    """Items of a shelf, `sizes` of each kind, each with up to `more` questions more, in batches by
+    length: a film has ten times the tokens of a picture, and padding costs as much as they do."""
 
     omni: Omni
     shelf: Shelf
     sizes: tuple[int, int, int] = (24, 6, 2)  # of KINDS
     seed: int = 0
     clean: bool = False  # held-out sounds are not distorted
+    more: int = 3
 
     def __call__(self, step: int) -> tuple[WorldBatch, ...]:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         kinds = np.repeat(np.arange(len(KINDS)), self.sizes)
-        items = sorted((self._item(int(k), rng) for k in kinds), key=lambda i: len(i.row[0]))
+        items = sorted((self._item(int(k), rng) for k in kinds), key=lambda i: len(i.row.ids))
         groups: list[list[_Item]] = [[]]
         for one in items:
-            if groups[-1] and (len(groups[-1]) + 1) * len(one.row[0]) > TOKENS:
+            if groups[-1] and (len(groups[-1]) + 1) * len(one.row.ids) > TOKENS:
                 groups.append([])
             groups[-1].append(one)
         return tuple(map(_batch, groups))
@@ -99,7 +100,9 @@ class WorldData:
         one = item(int(rng.integers(2**31)), self.shelf, KINDS[kind])
         scale = float(rng.uniform(0.5, 1.0)) if KINDS[kind] == "picture" else 0.5
         parts = one.message(self.shelf, scale=scale).parts
-        row = conversation(self.omni.tokenizer, parts, one.task.answer, rng, self.omni.eye.grid)
+        tasks = [one.task, *others(one, self.more, self.shelf)]
+        clock = Clock(None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0)))
+        row = asked(self.omni.tokenizer, one.scene, parts[:-1], tasks, clock, self.omni.eye.grid)
         seen, mels = [], []
         for part in parts:
             match part:
@@ -122,7 +125,8 @@ def _batch(items: Sequence[_Item]) -> WorldBatch:
     mels = [mel for one in items for mel in one.mels]
     mel = pad(mels, SILENCE, 16) if mels else torch.zeros(0, 16, 128)
     return WorldBatch(
-        read_batch([one.row for one in items]), torch.tensor([one.kind for one in items]),
+        read_batch([one.row[:3] for one in items]), pad([one.row.heard for one in items], -1),
+        torch.tensor([one.kind for one in items]),
         _sights([patches for one in items for patches in one.seen]), mel.transpose(1, 2),
         torch.tensor([len(mel) for mel in mels], dtype=torch.long),
     )  # fmt: skip
@@ -146,26 +150,30 @@ def _sights(seen: Sequence[Patches]) -> tuple[Sight, ...]:
 class World(nn.Module):
     """Eye, ear and Thinker together."""
 
-    def __init__(self, omni: Omni, balance: Balance | None = None):
+    def __init__(self, omni: Omni, hear: Hear | None = None):
+        """`hear`: listens to the same Thinker already."""
         super().__init__()
         self.eye, self.ear, self.thinker = omni.eye, omni.ear, omni.thinker
         marks = omni.tokenizer
         self.seen, self.heard = (marks.image_pad, marks.video_pad), marks.audio_pad
-        self.balance = balance or Balance(omni.thinker)  # one listener for each Thinker
+        self.balance = hear.balance if hear else Balance(omni.thinker)
+        self.guided = [hear.guided if hear else Guided.into(omni.thinker.stack)]
 
     def forward(self, batches: tuple[WorldBatch, ...]) -> tuple[Tensor, dict[str, Tensor]]:
-        hidden, wanted, kind = (
+        hidden, wanted, kind, apart = (
             torch.cat(many) for many in zip(*map(self.read, batches), strict=True)
         )
-        logits, balance = self.thinker.logits(hidden), self.balance.take()
+        logits, balance, pointing = self.thinker.logits(hidden), self.balance.take(), apart.mean()
         loss = cross_entropy(logits, wanted)
-        metrics = {"world": loss, "world_right": accuracy(logits, wanted), "balance": balance}
+        metrics = {"world": loss, "world_right": accuracy(logits, wanted), "balance": balance,
+                   "pointing": pointing}  # fmt: skip
         metrics |= {name: accuracy(logits[kind == i], wanted[kind == i])
                     for i, name in enumerate(KINDS)}  # fmt: skip
-        return loss + 0.01 * balance, metrics
+        return loss + 0.01 * balance + 0.3 * pointing, metrics
 
-    def read(self, batch: WorldBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """States f[N, D], tokens and kinds i64[N] of all places where answers are written."""
+    def read(self, batch: WorldBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """States f[N, D], tokens and kinds i64[N] of all places where answers are written; how far
+        the guided head is from looking where it should, f[N] (the same for the whole batch)."""
         ids, places, targets = batch.read
         x = self.thinker.embed(ids)
         if batch.sights:
@@ -178,11 +186,9 @@ class World(nn.Module):
             x = fill(x, ids == self.heard, states[held(batch.frames, batch.mel.shape[2])])
         thought, _ = self.thinker(x, places)
         scored = targets != IGNORE
-        return (
-            thought.hidden[scored],
-            targets[scored],
-            batch.kinds[:, None].expand_as(targets)[scored],
-        )
+        kinds = batch.kinds[:, None].expand_as(targets)[scored]
+        pointing = self.guided[0].loss(batch.heard).expand(len(kinds))
+        return thought.hidden[scored], targets[scored], kinds, pointing
 
 
 class Both(nn.Module):
@@ -191,7 +197,7 @@ class Both(nn.Module):
     def __init__(self, omni: Omni):
         super().__init__()
         self.hear, self.look = Hear(omni), Look(omni)
-        self.world = [World(omni, self.hear.balance)]  # a list: its parts are those above
+        self.world = [World(omni, self.hear)]  # a list: its parts are those above
 
     def forward(
         self, batch: tuple[HearBatch, LookBatch, tuple[WorldBatch, ...]]

@@ -1,0 +1,119 @@
+"""Rows of several questions: answers are learnt, questions are not, and names point at places."""
+
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model.data.ask import Task, item, others
+from model.data.check import Names
+from model.data.draw import picture
+from model.data.scenes import Ground, Scene, Sound, Thing
+from model.data.shelf import shelf
+from model.omni import Omni, OmniConfig
+from model.senses.message import Audio, Image, Video
+from model.senses.prompt import Clock
+from model.train.asked import asked
+from model.train.losses import IGNORE
+
+build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
+GROUND = Ground("snow", "snow", "plain")
+
+
+@pytest.fixture(scope="module")
+def omni() -> Omni:
+    torch.manual_seed(0)
+    return Omni(OmniConfig.nano())
+
+
+def task(question: str, answer: str) -> Task:
+    return Task("what", "seen", question, answer, Names("object", ("dog",)))
+
+
+def rows(omni, scene, parts, *pairs, clock=None):
+    tasks = [task(*pair) for pair in pairs]
+    return asked(omni.tokenizer, scene, parts, tasks, clock or Clock(), omni.eye.grid)
+
+
+def looked(omni, row, pad: int) -> list[tuple[str, tuple[int, int] | None]]:
+    """What is written, and the slots of `pad` (first, last) that are looked at meanwhile."""
+    slots = np.flatnonzero(row.ids == pad).tolist()
+    return [(omni.tokenizer.decode([int(row.targets[i])]),
+             tuple(slots.index(at) for at in row.heard[i]) if row.heard[i, 0] in slots else None)
+            for i in np.flatnonzero(row.targets != IGNORE)]  # fmt: skip
+
+
+def test_only_answers_are_learnt(omni):
+    scene = Scene(0, "train", 0.0, 0.0, 128, 128, GROUND)
+    row = rows(omni, scene, (Image(picture(scene)),), ("What is it?", "Nothing."), ("And?", "No."))
+    learnt = row.ids[1:][row.targets[:-1] != IGNORE]
+    assert np.array_equal(learnt, row.targets[row.targets != IGNORE])
+    said = omni.tokenizer.decode(learnt.tolist())
+    assert "Nothing." in said and "No." in said and "What" not in said
+    assert (learnt == omni.tokenizer.im_end).sum() == 2
+    assert (row.heard == -1).all()  # nothing is named
+    assert (row.ids == omni.tokenizer.image_pad).sum() == 16
+
+
+def test_names_point_at_the_cells_of_things(omni):
+    dog = Thing("dog", "red", "noto", 0.25, ((0.125, 0.125),))  # cell 0 of 4 x 4
+    cup = Thing("cup", "", "noto", 0.4, ((0.75, 0.625),))  # cells 10 and 11
+    scene = Scene(0, "train", 0.0, 0.0, 128, 128, GROUND, (dog, cup))
+    answer = "There is a red dog and a cup below."
+    row = rows(omni, scene, (Image(picture(scene)),), ("What?", answer), ("Is the cup?", "Yes."))
+    places = looked(omni, row, omni.tokenizer.image_pad)
+    text = ""
+    for piece, place in places[: places.index(("", None)) if ("", None) in places else None]:
+        text += piece
+        if len(text) <= len(answer):
+            wanted = (10, 11) if len(text) > answer.index("cup") else (0, 0)
+            assert place == wanted, (text, place)
+    assert [p for piece, p in places if piece in ("Y", "es", "Yes")][-1] == (10, 11)
+
+
+def test_in_a_film_it_is_the_first_time(omni):
+    dog = Thing("dog", "", "noto", 0.25, ((0.125, 0.125),), 2.0, 4.0)
+    scene = Scene(
+        0, "train", 4.0, 1.0, 128, 128, GROUND, (dog,), sounds=(Sound("bell", "", 1.0, 0.5),)
+    )
+    frames = np.stack([picture(scene, float(time)) for time in range(4)])
+    film = Video(
+        frames, np.arange(4, dtype=np.float32), Audio(np.zeros(64_000, np.float32), 16_000)
+    )
+    row = rows(omni, scene, (film,), ("What?", "A dog."), ("When?", "A bell ringing."))
+    seen = {place for _, place in looked(omni, row, omni.tokenizer.video_pad)[:3]}
+    assert seen == {(16, 16)}  # of the second pair of frames
+    heard = row.heard[np.flatnonzero(row.targets != IGNORE)][-4]
+    ticks = np.flatnonzero(row.ids == omni.tokenizer.audio_pad).tolist()
+    assert [ticks.index(at) for at in heard] == [6, 9]  # 0.96 s to 1.6 s
+
+
+def test_when_nothing_is_named_the_question_counts(omni):
+    scene = Scene(0, "train", 3.0, 0.0, 128, 128, GROUND, sounds=(Sound("dog", "", 1.0, 0.5),))
+    sound = Audio(np.zeros(48_000, np.float32), 16_000)
+    row = rows(omni, scene, (sound,), ("When is the dog barking?", "At 1.0 seconds."),
+               ("What barks?", "It rains."), clock=Clock(0.5))  # fmt: skip
+    found = row.heard[row.targets != IGNORE]
+    assert (found[0] > 0).all() and (found[-3:] == -1).all()
+    assert row.ids[found[0, 0]] == row.ids[found[0, 1]] == omni.tokenizer.audio_pad
+
+
+def test_every_item_of_the_world_becomes_a_row(omni):
+    train, names = shelf("train"), set()
+    for seed in range(30):
+        one = item(seed, train)
+        more = others(one, 3, train)
+        kinds = [one.task.name, *(task.name for task in more)]
+        assert len(set(kinds)) == len(kinds) <= 4
+        names |= set(kinds)
+        parts = one.message(train, scale=0.5).parts[:-1]
+        row = asked(omni.tokenizer, one.scene, parts, [one.task, *more], Clock(), omni.eye.grid)
+        at = np.arange(len(row.ids))[:, None]
+        assert ((row.heard < at) | (row.heard == -1)).all(), "nobody looks ahead"
+        assert (row.heard[:, 0] <= row.heard[:, 1]).all()
+        pads = [omni.tokenizer.image_pad, omni.tokenizer.video_pad, omni.tokenizer.audio_pad]
+        some = row.heard[row.heard[:, 0] >= 0]
+        assert np.isin(row.ids[some], pads).all()
+    assert len(names) > 12
