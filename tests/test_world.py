@@ -67,7 +67,6 @@ def test_a_row_is_read_in_training_as_in_use(omni, train):
         clock = Clock(None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0)))
         with torch.no_grad():
             prompt = omni.read([message], clock)
-        rng.random()  # whether the sound is distorted
         length = prompt.embeds.shape[1]
         rows = [x[:length] for batch in kept for x in batch if len(x) >= length]
         apart = [float((x - prompt.embeds[0]).abs().max()) for x in rows]

@@ -1,7 +1,7 @@
 """Scene -> questions with answers, and how to tell whether an answer is right.
 
     scene --tasks--> Task(name, senses, question, answer, check), every one that the scene allows
-    seed + shelf --item--> one scene with one task, as training draws them
+    seed + shelf --item--> one scene with one task; `others`: more tasks about it
 
 What can be asked stands in questions/, a file a kind. A task is a function of the scene that yields
 facts: slots of the question, answer, check. What cannot be told from what is seen and heard is not
@@ -14,7 +14,7 @@ least) is the test's, the others are for training; `phrasings` is a pure functio
 In speech: `aloud` writes a question or answer as it is said ("3.2" -> "three point two"), and
 `Task.voice` names who asks, if not in writing: `one.message(shelf, say=Hibari())`.
 
-Left out: several turns about one scene; why-questions.
+Left out: why-questions; questions that lean on the answer before.
 
     task = item(7, shelf("train")).task
     task.check.right("At 3.1 seconds.")

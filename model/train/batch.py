@@ -4,7 +4,7 @@ Letters: B items, F mel frames, T tokens, N ear states (160 ms), P phone steps (
 Left out: anything that learns.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.aria import draw
 from model.senses.message import Message, Part
-from model.senses.prompt import Clock, Plan, no_eye, plan
+from model.senses.prompt import Clock, Plan, plan
 from model.senses.tokenizer import Tokenizer
 from model.speech.codec import FRAME, RATE
 from model.train.codes import Copy
@@ -142,24 +142,21 @@ def ear_batch(
     )
 
 
-Look = Callable[[int, int], tuple[int, int]]  # `Vision.grid`
+def clock(rng: np.random.Generator) -> Clock:
+    """That of a sound: mostly none, else a timestamp every 0.5 to 4 s."""
+    return Clock(None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0)))
 
 
-def asked(
-    tokenizer: Tokenizer, parts: Sequence[Part], rng: np.random.Generator, look: Look = no_eye
-) -> Plan:
-    """A user's turn laid out; the clock inside the sound is drawn: mostly none, else a timestamp
-    every 0.5 to 4 s."""
-    interval = None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0))
-    return plan([Message("user", tuple(parts))], tokenizer, Clock(interval), look=look)
+def asked(tokenizer: Tokenizer, parts: Sequence[Part], rng: np.random.Generator) -> Plan:
+    """A user's turn laid out."""
+    return plan([Message("user", tuple(parts))], tokenizer, clock(rng))
 
 
 def conversation(
-    tokenizer: Tokenizer, parts: Sequence[Part], answer: str, rng: np.random.Generator,
-    look: Look = no_eye,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    tokenizer: Tokenizer, parts: Sequence[Part], answer: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One question and its answer: ids i64[T], places i64[T, 3], targets i64[T]."""
-    laid = asked(tokenizer, parts, rng, look)
+    laid = asked(tokenizer, parts, rng)
     said = [*tokenizer.encode(answer), tokenizer.im_end]
     ids = np.concatenate([laid.ids.numpy(), said])
     places = np.concatenate(

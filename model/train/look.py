@@ -84,9 +84,7 @@ class LookData:
     shelf: Shelf
     size: int = 64
     seed: int = 0
-    crowds: float = (
-        0.75  # of the pictures have nine things; the others are those that are asked about
-    )
+    crowds: float = 0.75  # of the pictures have nine things, the others as many as are asked about
 
     def __call__(self, step: int) -> LookBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])

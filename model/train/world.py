@@ -4,7 +4,7 @@
 
 What is asked comes from scenes with known truth (model/data/scenes.py, ask.py); item n of a seed is
 always the same, made when it is needed. Timestamps stand before every pair of frames, and at random
-intervals in sound. One attention head is told where to look while answers are written (asked.py).
+intervals in sound. One attention head is told where to look when answers are written (exchange.py).
 
 Left out: turn taking, voices.
 Letters: B rows, T tokens, A sounds, F mel frames, N pairs of frames, P patches, V values, D width.
@@ -25,17 +25,18 @@ from model.data.store import Store
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
 from model.senses.message import Audio, Image, Video
-from model.senses.prompt import RATE, Clock
+from model.senses.prompt import RATE
 from model.senses.vision import Patches
-from model.train.asked import Asked, asked
 from model.train.batch import (
     SILENCE,
     HearBatch,
     ReadBatch,
+    clock,
     distort,
     pad,
     read_batch,
 )
+from model.train.exchange import Exchange, exchange
 from model.train.features import Features
 from model.train.look import Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
@@ -59,7 +60,7 @@ class WorldBatch(NamedTuple):
     """Questions of about one length about scenes, and the answers."""
 
     read: ReadBatch
-    heard: Tensor  # i64[B, T, 2], of Asked
+    heard: Tensor  # i64[B, T, 2], of Exchange
     kinds: Tensor  # i64[B], index into KINDS
     sights: tuple[Sight, ...]
     mel: Tensor  # f32[A, 128, F], of all sounds in order
@@ -68,7 +69,7 @@ class WorldBatch(NamedTuple):
 
 class _Item(NamedTuple):
     kind: int
-    row: Asked
+    row: Exchange
     seen: list[Patches]
     mels: list[np.ndarray]
 
@@ -101,8 +102,8 @@ class WorldData:
         scale = float(rng.uniform(0.5, 1.0)) if KINDS[kind] == "picture" else 0.5
         parts = one.message(self.shelf, scale=scale).parts
         tasks = [one.task, *others(one, self.more, self.shelf)]
-        clock = Clock(None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0)))
-        row = asked(self.omni.tokenizer, one.scene, parts[:-1], tasks, clock, self.omni.eye.grid)
+        marks, grid = self.omni.tokenizer, self.omni.eye.grid
+        row = exchange(marks, one.scene, parts[:-1], tasks, clock(rng), grid)
         seen, mels = [], []
         for part in parts:
             match part:

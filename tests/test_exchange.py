@@ -15,7 +15,7 @@ from model.data.shelf import shelf
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Image, Video
 from model.senses.prompt import Clock
-from model.train.asked import asked
+from model.train.exchange import exchange
 from model.train.losses import IGNORE
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
@@ -34,7 +34,7 @@ def task(question: str, answer: str) -> Task:
 
 def rows(omni, scene, parts, *pairs, clock=None):
     tasks = [task(*pair) for pair in pairs]
-    return asked(omni.tokenizer, scene, parts, tasks, clock or Clock(), omni.eye.grid)
+    return exchange(omni.tokenizer, scene, parts, tasks, clock or Clock(), omni.eye.grid)
 
 
 def looked(omni, row, pad: int) -> list[tuple[str, tuple[int, int] | None]]:
@@ -109,7 +109,7 @@ def test_every_item_of_the_world_becomes_a_row(omni):
         assert len(set(kinds)) == len(kinds) <= 4
         names |= set(kinds)
         parts = one.message(train, scale=0.5).parts[:-1]
-        row = asked(omni.tokenizer, one.scene, parts, [one.task, *more], Clock(), omni.eye.grid)
+        row = exchange(omni.tokenizer, one.scene, parts, [one.task, *more], Clock(), omni.eye.grid)
         at = np.arange(len(row.ids))[:, None]
         assert ((row.heard < at) | (row.heard == -1)).all(), "nobody looks ahead"
         assert (row.heard[:, 0] <= row.heard[:, 1]).all()

@@ -26,7 +26,7 @@ from model.senses.tokenizer import Tokenizer
 from model.train.losses import IGNORE
 
 
-class Asked(NamedTuple):
+class Exchange(NamedTuple):
     ids: np.ndarray  # i64[T]
     places: np.ndarray  # i64[T, 3]
     targets: np.ndarray  # i64[T], the next token of an answer, or IGNORE
@@ -42,10 +42,10 @@ class Mention(NamedTuple):
     last: int
 
 
-def asked(
+def exchange(
     tokenizer: Tokenizer, scene: Scene, parts: Sequence[Part], tasks: Sequence[Task],
     clock: Clock, look: Callable[[int, int], tuple[int, int]],
-) -> Asked:  # fmt: skip
+) -> Exchange:  # fmt: skip
     """The row of a scene and of `tasks` about it; `parts` is what is seen and heard of it."""
     messages = []
     for i, task in enumerate(tasks):
@@ -60,7 +60,7 @@ def asked(
         targets[start - 1 : stop] = ids[start : stop + 1]  # the end as well
         pieces = [tokenizer.piece(int(token)) for token in ids[start:stop]]
         heard[start - 1 : stop - 1] = _looks(pieces, task.question, mentions)
-    return Asked(ids, laid.places.numpy().T, targets, heard)
+    return Exchange(ids, laid.places.numpy().T, targets, heard)
 
 
 def _answers(ids: np.ndarray, tokenizer: Tokenizer) -> Iterator[tuple[int, int]]:
@@ -125,8 +125,8 @@ def _looks(pieces: Sequence[bytes], question: str, mentions: Sequence[Mention]) 
     places = np.full((len(pieces), 2), -1)
     named = _named(b"".join(pieces).decode("utf-8", "replace"), mentions)
     ends = np.cumsum([len(piece) for piece in pieces])
-    if not named and (asked_about := _named(question, mentions)):
-        named = {0: asked_about[min(asked_about)]}
+    if not named and (about := _named(question, mentions)):
+        named = {0: about[min(about)]}
     for i, end in enumerate(ends if named else ()):
         start = max((start for start in named if start < end), default=min(named))
         places[i] = named[start].first, named[start].last
