@@ -76,14 +76,3 @@ def test_the_loss_falls_and_the_head_is_packed(root, tmp_path):
         assert torch.equal(packed.state_dict()[name], value), name
     packed.save(tmp_path / "model")
     assert Native(Omni.load(tmp_path / "model"))
-
-
-def test_weights_of_before_the_head_was_trained_still_load():
-    omni, other = nano(), nano()
-    torch.nn.init.normal_(omni.thinker.turns.names.weight)
-    old = {k: v for k, v in other.state_dict().items() if not k.startswith("thinker.turns.")}
-    old |= {"thinker.turns.weight": torch.zeros(5, 32), "thinker.turns.bias": torch.zeros(5)}
-    omni.load_state_dict(old)
-    assert omni.thinker.turns.trained  # the head that was there stays
-    with pytest.raises(RuntimeError, match="Missing"):
-        omni.load_state_dict({k: v for k, v in old.items() if "turns" not in k})
