@@ -37,20 +37,8 @@ if TYPE_CHECKING:
 
 Out = Annotated[Path, arg(aliases=["-o"])]
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
-SIGHTS = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".m4a",
-    ".webm",
-    ".mkv",
-)  # pictures and clips; fmt: skip
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+CLIPS = (".mp4", ".m4v", ".mov", ".m4a", ".webm", ".mkv")
 QUESTION = 60.0  # seconds: the longest recording that is answered
 
 app = SubcommandApp()
@@ -570,9 +558,9 @@ def _part(ask: str) -> "Audio | Image | Video | str":
     from workbench.clips import opened
     from workbench.waveform import audible
 
-    if not _is_file(ask, (*SOUNDS, *SIGHTS)):
+    if not _is_file(ask, (*SOUNDS, *PICTURES, *CLIPS)):
         return _text(ask)
-    if Path(ask).suffix.lower() in SIGHTS:
+    if Path(ask).suffix.lower() in (*PICTURES, *CLIPS):
         return opened(ask, ask)
     return audible(load_audio(Path(ask), longest=QUESTION), ask)
 
