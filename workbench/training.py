@@ -120,12 +120,15 @@ def hear(budget: OmitArgPrefixes[Budget]) -> None:
 @train.command
 def look(budget: OmitArgPrefixes[Budget]) -> None:
     """The eye alone: name what is where in pictures, in the words of a Thinker that can hear."""
+    from model.omni import Omni
     from model.train.look import look
     from model.train.pack import HEAR, assemble
 
     omni, start = _begun(budget)
     if not budget.start:
         omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
+    elif start:  # an eye of before: in the words of the Thinker below `runs`, or of micro
+        omni = assemble(budget.runs, (HEAR,), start=Omni.load("micro"))
     _told(look(omni, _shelves(budget), budget.run("look"), budget.recipe, start))
 
 
