@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from model.layers import single
-from model.layers.attention import Causal
+from model.layers.attention import Attention, AttentionConfig, Causal
 from model.layers.deltanet import DeltaConfig, DeltaNet
 from model.layers.linear import Linear
-from model.layers.moe import MoeConfig, Router, SparseMoe
+from model.layers.moe import Mlp, MoeConfig, Router, SparseMoe
 from model.layers.norm import GatedRMSNorm, RMSNorm, unit
 from model.layers.past import DeltaPast, KeyValues
 from model.layers.rope import Rotary, rotate
@@ -87,6 +87,27 @@ def test_attention(new, before):
     torch.testing.assert_close(*both(lambda: Causal()(q, k, v)), **CLOSE)
     past = KeyValues.start(k[:, :, :1], v[:, :, :1]).append(k[:, :, 1:], v[:, :, 1:])
     torch.testing.assert_close(*both(lambda: Causal()(q, past.keys, past.values)), **CLOSE)
+
+
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("time", [1, 2])
+def test_what_stands_before_attention(time, gated):
+    """Projections, norms and turns in one loop; all of attention with it."""
+    attention = shaken(Attention(24, AttentionConfig(4, 2, 12, gated)))
+    turns = Rotary(8, 1e4, (2, 1, 1))(torch.randint(0, 99, (3, 1, time)))
+    x = torch.randn(1, time, 24)
+    slow, fast = both(lambda: attention.enter(x, turns))
+    for wanted, got in zip(slow, fast, strict=True):
+        torch.testing.assert_close(wanted, got, atol=1e-5, rtol=1e-4)
+    (slow, _), (fast, _) = both(lambda: attention(x, turns))
+    torch.testing.assert_close(slow, fast, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 24), (4, 24)])
+def test_a_dense_feed_forward(shape):
+    mlp = shaken(Mlp(24, 10))
+    x = torch.randn(shape)
+    torch.testing.assert_close(*both(lambda: mlp(x)), atol=1e-5, rtol=1e-4)
 
 
 def test_routes():

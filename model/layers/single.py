@@ -145,6 +145,55 @@ def _rotate(x, cos, sin, out):
                 out[h, t, i] = x[h, t, i]
 
 
+def enter(
+    x: Tensor, heads: int, weights: tuple[Tensor, Tensor, Tensor], norms: tuple[Tensor, Tensor],
+    eps: float, cos: Tensor, sin: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:  # fmt: skip
+    """All of attention before its softmax, for rows x f32[1, N, D]: projections by q [H S or H 2S,
+    D], k and v [G S, D], zero-centred norms f32[S] of queries and keys, the turn by the angles
+    [1, 1, N, R]. Returns q f32[1, H, N, S], k and v f32[1, G, N, S], and the gate f32[1, N, H S],
+    if every head's queries are followed by one."""
+    rows, (ask, know, tell) = array(x)[0], map(array, weights)
+    size = len(norms[0])
+    q = np.empty((heads, len(rows), size), np.float32)
+    k = np.empty((len(know) // size, len(rows), size), np.float32)
+    v = np.empty_like(k)
+    gated = len(ask) > heads * size
+    gate = np.empty((len(rows), heads * size if gated else 0), np.float32)
+    turns = array(cos)[0, 0], array(sin)[0, 0]
+    _enter(rows, ask, know, tell, *map(array, norms), eps, *turns, q, k, v, gate)
+    q, k, v = (torch.from_numpy(y).unsqueeze(0) for y in (q, k, v))
+    return q, k, v, torch.from_numpy(gate).unsqueeze(0) if gated else None
+
+
+@compiled(ROWS, ROWS, ROWS, ROWS, ROW, ROW, f8, ROWS, ROWS, CUBE, CUBE, CUBE, ROWS)
+def _enter(x, ask, know, tell, q_norm, k_norm, eps, cos, sin, q, k, v, gate):
+    heads, count, size = q.shape
+    wide = ask.shape[0] // heads  # of a head: queries, or queries and gate
+    for n in range(count):
+        for o in range(ask.shape[0]):
+            total = np.float32(0)
+            for d in range(x.shape[1]):
+                total += ask[o, d] * x[n, d]
+            h, i = o // wide, o % wide
+            if i < size:
+                q[h, n, i] = total
+            else:
+                gate[n, h * size + i - size] = total
+        for o in range(know.shape[0]):
+            key, value = np.float32(0), np.float32(0)
+            for d in range(x.shape[1]):
+                key += know[o, d] * x[n, d]
+                value += tell[o, d] * x[n, d]
+            k[o // size, n, o % size], v[o // size, n, o % size] = key, value
+    for h in range(heads):
+        _rms_norm(q[h], q_norm, 1.0, eps, q[h])
+    for g in range(k.shape[0]):
+        _rms_norm(k[g], k_norm, 1.0, eps, k[g])
+    _rotate(q, cos, sin, q)
+    _rotate(k, cos, sin, k)
+
+
 def delta_gate(x: Tensor, a: Tensor, b: Tensor, bias: Tensor, log: Tensor) -> tuple[Tensor, Tensor]:
     """Log decay and write strength f32[*, H] of rows x f32[*, D]; a, b f32[H, D]."""
     rows = array(x).reshape(-1, x.shape[-1])
@@ -240,6 +289,15 @@ def _delta_rule(stream, taps, decay, write, key_heads, eps, states, y):
                     for j in range(values):
                         state[i, j] = state[i, j] * fade + key * error[j]
                         y[b, t, h, j] += query * state[i, j]
+
+
+def swiglu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """One dense expert: rows x f32[*, D], gate_up f32[2 I, D], down f32[D, I]."""
+    rows = array(x).reshape(-1, x.shape[-1])
+    only, out = np.zeros((len(rows), 1), np.int64), np.zeros(rows.shape, np.float32)
+    shares = np.ones(only.shape, np.float32)
+    _experts(rows, only, shares, array(gate_up)[None], array(down)[None], out)
+    return torch.from_numpy(out).view(x.shape)
 
 
 def experts(x: Tensor, chosen: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
