@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from model.layers import single
@@ -31,7 +31,8 @@ class AttentionConfig:
 
 
 class Causal(nn.Module):
-    """softmax(q k / sqrt(D)) v, every query seeing the past and itself.
+    """softmax(q k / sqrt(D)) v, every query seeing the past and itself; the first head's last one
+    not the positions `shut`.
 
     Some queries go through plain matrices, which is faster (in training by far); very many through
     the fused kernel, whose memory does not grow with T squared; one or two through a loop.
@@ -42,11 +43,12 @@ class Causal(nn.Module):
         q: Float[Tensor, "batch heads new dim"],
         k: Float[Tensor, "batch groups all dim"],
         v: Float[Tensor, "batch groups all dim"],
+        shut: Int64[Tensor, "few"] | None = None,
     ) -> Float[Tensor, "batch heads new dim"]:
         new, total = q.shape[2], k.shape[2]
-        if len(q) == 1 and new <= FEW and single.plain(q):
+        if shut is None and len(q) == 1 and new <= FEW and single.plain(q):
             return single.attend(q, k, v)
-        if new > SHORT:
+        if shut is None and new > SHORT:
             group = q.shape[1] // k.shape[1]
             k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
             seen = None if new == total else ~unseen(new, total, q.device)
@@ -55,6 +57,8 @@ class Causal(nn.Module):
         scores = (rows * q.shape[3] ** -0.5) @ k.mT
         ahead = unseen(new, total, q.device).repeat(rows.shape[2] // new, 1)
         scores = scores.float().masked_fill(ahead, -torch.inf)
+        if shut is not None:
+            scores[:, 0, new - 1, shut] = -torch.inf
         return (scores.softmax(-1).to(v.dtype) @ v).view_as(q)
 
 
@@ -85,15 +89,28 @@ class Attention(nn.Module):
         past: KeyValues | None = None,
     ) -> tuple[Float[Tensor, "batch time width"], KeyValues]:
         batch, time, _ = x.shape
-        size = self.config.head_dim
-        q = self.q_proj(x).view(batch, time, self.config.heads, -1)
+        q, k, v, gate = self.enter(x, angles)
+        past = KeyValues.start(k, v) if past is None else past.append(k, v)
+        y = self.core(q, past.keys, past.values, past.shut)
+        y = y.transpose(1, 2).reshape(batch, time, -1)
+        if gate is not None:
+            y = y * torch.sigmoid(gate)
+        if past.shut is not None:
+            past = past.asked(q[0, 0, -1])
+        return self.o_proj(y), past
+
+    def enter(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Queries f[B, H, T, D], keys and values f[B, G, T, D], normed and turned; the gate
+        f[B, T, H D], if there is one."""
+        batch, time, _ = x.shape
+        size, heads = self.config.head_dim, self.config.heads
+        if batch == 1 and time <= FEW and single.plain(x) and self.q_proj.weight.dtype == x.dtype:
+            weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight
+            norms = self.q_norm.weight, self.k_norm.weight
+            return single.enter(x, heads, weights, norms, self.q_norm.eps, *angles)
+        q = self.q_proj(x).view(batch, time, heads, -1)
         gate = q[..., size:].reshape(batch, time, -1) if self.config.gated else None
         q = self.q_norm(q[..., :size]).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(batch, time, -1, size)).transpose(1, 2)
         v = self.v_proj(x).view(batch, time, -1, size).transpose(1, 2)
-        q, k = rotate(q, angles), rotate(k, angles)
-        past = KeyValues.start(k, v) if past is None else past.append(k, v)
-        y = self.core(q, past.keys, past.values).transpose(1, 2).reshape(batch, time, -1)
-        if gate is not None:
-            y = y * torch.sigmoid(gate)
-        return self.o_proj(y), past
+        return rotate(q, angles), rotate(k, angles), v, gate
