@@ -19,7 +19,7 @@ from model.omni import Omni, OmniConfig
 from model.senses.prompt import Clock
 from model.train.look import LookData, cells, look
 from model.train.loop import Recipe, Run
-from model.train.stages import held
+from model.train.stages import Hear, held
 from model.train.world import TOKENS, World, WorldData, world
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
@@ -55,7 +55,7 @@ def test_every_pad_gets_one_state(omni, train):
 def test_a_row_is_read_in_training_as_in_use(omni, train):
     """The same item through `Omni.read` and through a batch: the Thinker is given the same."""
     data = WorldData(omni, train, (0, 0, 2), clean=True, more=0)
-    reads, kept = World(omni).eval(), []
+    reads, kept = World(omni, Hear(omni)).eval(), []
     hook = omni.thinker.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
     with torch.no_grad():
         reads(data(3))

@@ -2,11 +2,13 @@
 
     scene --draw--> picture --eye--> a state a cell --heads--> name, colour, printed word
 
-The Thinker stays as it is, and is not even asked: what stands in each cell (32 x 32 pixels) is
+The Thinker stays as it is, and is hardly asked: what stands in each cell (32 x 32 pixels) is
 known from the scene, so the eye is told so cell by cell, in the tokens of the Thinker's own table.
 The first token of the name has no head: it is the state itself that must lie there, so what the
-Thinker sees is nearly a word that it knows. Heads read the other tokens. Its
-answers alone would teach slowly: a Thinker that never saw anything has no use for what it is shown.
+Thinker sees is nearly a word that it knows. Heads read the other tokens. And the one head of the
+Thinker that will be told where to look must be able to tell name and colour of a cell, if it looks
+there. Answers alone would teach slowly: a Thinker that never saw anything has no use for what it is
+shown.
 
 Left out: films, whose frames are such pictures; photos.
 Letters: B pictures, N cells, S slots, D width.
@@ -27,6 +29,7 @@ from model.data.shelf import Shelf
 from model.omni import Omni
 from model.senses.tokenizer import Tokenizer
 from model.senses.vision import CELL
+from model.thinker import Thinker
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, accuracy, cross_entropy
 
@@ -50,7 +53,7 @@ class Look(nn.Module):
         super().__init__()
         self.eye = omni.eye
         self.spell = nn.Linear(omni.eye.config.out, (SLOTS - 1) * omni.eye.config.out)
-        self.words = [omni.thinker.embed]  # in a list: belongs to the Thinker
+        self.thinker = [omni.thinker]  # in a list: no part of this
         self.nothing = omni.tokenizer.tts_pad
 
     def forward(self, batch: LookBatch) -> tuple[Tensor, dict[str, Tensor]]:
@@ -62,7 +65,7 @@ class Look(nn.Module):
         spelled = torch.cat([states[:, None], others], dim=1)
         labels = torch.cat([one.flatten(0, 1) for one in batch.labels])
         tokens = labels[labels != IGNORE].unique()
-        table, metrics, loss = self.words[0].weight.detach()[tokens], {}, 0.0
+        table, metrics, loss = self.thinker[0].embed.weight.detach()[tokens], {}, 0.0
         for name, slots in (("name", NAME), ("color", COLOR), ("word", WORD)):
             wanted = labels[:, slots]
             for kind, empty in (("", False), ("_none", True)):
@@ -73,7 +76,24 @@ class Look(nn.Module):
                     share = 0.3 if empty else 1.0
                     loss = loss + share * cross_entropy(logits, answers)
                     metrics[name + kind] = accuracy(logits, answers)
+        told = told_by(self.thinker[0], states)
+        for name, slot in (("told_name", NAME.start), ("told_color", COLOR.start)):
+            some = (labels[:, slot] != IGNORE) & (labels[:, slot] != self.nothing)
+            if some.any():
+                choices, answers = labels[some, slot].unique(return_inverse=True)
+                logits = F.linear(told[some], self.thinker[0].embed.weight.detach()[choices])
+                loss = loss + 0.5 * cross_entropy(logits, answers)
+                metrics[name] = accuracy(logits, answers)
         return loss, metrics
+
+
+def told_by(thinker: Thinker, states: Tensor) -> Tensor:
+    """What the Thinker's guided head (stages.Guided) would add to an answer if it looked at one
+    cell alone, f[N, D] of states f[N, D], normed as before its choice of words."""
+    block = next(block for block in thinker.stack.blocks if block.full)
+    size = block.mixer.config.head_dim
+    values = block.mixer.v_proj(block.mixer_norm(states))[:, :size]
+    return thinker.stack.norm(F.linear(values, block.mixer.o_proj.weight[:, :size]))
 
 
 @dataclass

@@ -10,6 +10,7 @@ Left out: turn taking, voices.
 Letters: B rows, T tokens, A sounds, F mel frames, N pairs of frames, P patches, V values, D width.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from model.data.ask import item, others
+from model.data.catalog import SOUNDS
+from model.data.scenes import Scene
 from model.data.shelf import Shelf
 from model.data.store import Store
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
 from model.senses.message import Audio, Image, Video
 from model.senses.prompt import RATE
+from model.senses.tokenizer import Tokenizer
 from model.senses.vision import Patches
 from model.train.batch import (
     SILENCE,
@@ -37,11 +41,11 @@ from model.train.batch import (
     read_batch,
 )
 from model.train.exchange import Exchange, exchange
-from model.train.features import Features
+from model.train.features import STEP, Features
 from model.train.look import Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
-from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
-from model.train.stages import Guided, Hear, HearData, fill, held
+from model.train.losses import IGNORE, accuracy, cross_entropy
+from model.train.stages import SLOTS, Hear, HearData, fill, held
 
 KINDS = ("picture", "sound", "film")
 TOKENS = 1600  # of a batch, padding and all
@@ -65,6 +69,7 @@ class WorldBatch(NamedTuple):
     sights: tuple[Sight, ...]
     mel: Tensor  # f32[A, 128, F], of all sounds in order
     frames: Tensor  # i64[A]
+    ringing: Tensor  # i64[A, F / 4], of `ringing`
 
 
 class _Item(NamedTuple):
@@ -72,6 +77,7 @@ class _Item(NamedTuple):
     row: Exchange
     seen: list[Patches]
     mels: list[np.ndarray]
+    ringing: list[np.ndarray]  # one a sound
 
 
 @dataclass
@@ -114,7 +120,8 @@ class WorldData:
             sound = part.audio if isinstance(part, Video) else part
             if isinstance(sound, Audio):
                 mels.append(self._mel(sound, rng))
-        return _Item(kind, row, seen, mels)
+        named = [ringing(one.scene, marks, len(mel) // STEP) for mel in mels]
+        return _Item(kind, row, seen, mels, named)
 
     def _mel(self, sound: Audio, rng: np.random.Generator) -> np.ndarray:
         """Log-mel f32[F, 128]."""
@@ -125,12 +132,29 @@ class WorldData:
 def _batch(items: Sequence[_Item]) -> WorldBatch:
     mels = [mel for one in items for mel in one.mels]
     mel = pad(mels, SILENCE, 16) if mels else torch.zeros(0, 16, 128)
+    named = [row for one in items for row in one.ringing] or [np.zeros((0, 4), np.int64)]
     return WorldBatch(
         read_batch([one.row[:3] for one in items]), pad([one.row.heard for one in items], -1),
         torch.tensor([one.kind for one in items]),
         _sights([patches for one in items for patches in one.seen]), mel.transpose(1, 2),
-        torch.tensor([len(mel) for mel in mels], dtype=torch.long),
+        torch.tensor([len(mel) for mel in mels], dtype=torch.long), pad(named, IGNORE),
     )  # fmt: skip
+
+
+def ringing(scene: Scene, tokenizer: Tokenizer, steps: int) -> np.ndarray:
+    """What sounds in every 40 ms, i64[steps]: the tokens of what is heard, one after the other in
+    each state of the ear ("dog barking"), `tts_pad` where nothing does, IGNORE where somebody
+    speaks or two sounds meet."""
+    labels = np.full(steps, tokenizer.tts_pad)
+    centres, many = (np.arange(steps) + 0.5) * STEP / 100, np.zeros(steps)
+    for sound in scene.sounds:
+        here = (centres >= sound.start) & (centres < sound.end)
+        tokens = tokenizer.encode(" " + re.sub("^an? ", "", SOUNDS[sound.name].heard))
+        labels[here] = np.array(tokens)[np.arange(steps) % SLOTS % len(tokens)][here]
+        many += here
+    for line in scene.lines:
+        many[(centres >= line.start) & (centres < line.end)] = np.inf
+    return np.where(many > 1, IGNORE, labels)
 
 
 def _sights(seen: Sequence[Patches]) -> tuple[Sight, ...]:
@@ -148,48 +172,65 @@ def _sights(seen: Sequence[Patches]) -> tuple[Sight, ...]:
     )
 
 
-class World(nn.Module):
-    """Eye, ear and Thinker together."""
+class Read(NamedTuple):
+    """What the Thinker makes of a batch, at the places where answers are written."""
 
-    def __init__(self, omni: Omni, hear: Hear | None = None):
-        """`hear`: listens to the same Thinker already."""
+    hidden: Tensor  # f[N, D]
+    wanted: Tensor  # i64[N], the tokens to be written
+    kind: Tensor  # i64[N], index into KINDS
+    pointing: Tensor  # f[], how far the guided head is from looking where it should
+    heard: Tensor  # f[A, S, D], states of the ear
+
+
+class World(nn.Module):
+    """Eye, ear and Thinker together; `hear` is of the same model."""
+
+    def __init__(self, omni: Omni, hear: Hear):
         super().__init__()
-        self.eye, self.ear, self.thinker = omni.eye, omni.ear, omni.thinker
+        self.eye, self.ear, self.thinker = omni.eye, hear.ear, omni.thinker
         marks = omni.tokenizer
         self.seen, self.heard = (marks.image_pad, marks.video_pad), marks.audio_pad
-        self.balance = hear.balance if hear else Balance(omni.thinker)
-        self.guided = [hear.guided if hear else Guided.into(omni.thinker.stack)]
+        self.nothing, self.balance, self.guided = marks.tts_pad, hear.balance, hear.guided
 
     def forward(self, batches: tuple[WorldBatch, ...]) -> tuple[Tensor, dict[str, Tensor]]:
-        hidden, wanted, kind, apart = (
-            torch.cat(many) for many in zip(*map(self.read, batches), strict=True)
+        reads = [self.read(batch) for batch in batches]
+        hidden, wanted, kind = (
+            torch.cat(many) for many in zip(*(r[:3] for r in reads), strict=True)
         )
-        logits, balance, pointing = self.thinker.logits(hidden), self.balance.take(), apart.mean()
+        shares = torch.tensor([len(read.wanted) / len(wanted) for read in reads])
+        pointing = torch.stack([read.pointing for read in reads]) @ shares.to(hidden.device)
+        logits, balance = self.thinker.logits(hidden), self.balance.take()
         loss = cross_entropy(logits, wanted)
         metrics = {"world": loss, "world_right": accuracy(logits, wanted), "balance": balance,
                    "pointing": pointing}  # fmt: skip
         metrics |= {name: accuracy(logits[kind == i], wanted[kind == i])
                     for i, name in enumerate(KINDS)}  # fmt: skip
-        return loss + 0.01 * balance + 0.3 * pointing, metrics
+        loss = loss + 0.01 * balance + 0.3 * pointing
+        for batch, read in zip(batches, reads, strict=True):
+            for name, nothing in (("ring", False), ("ring_none", True)):
+                these = (batch.ringing == self.nothing) == nothing
+                if len(read.heard) and (these & (batch.ringing != IGNORE)).any():
+                    tokens = batch.ringing.masked_fill(~these, IGNORE)
+                    named, metrics[name] = self.ear.spelled(read.heard, tokens)
+                    loss = loss + (0.1 if nothing else 0.3) * named
+        return loss, metrics
 
-    def read(self, batch: WorldBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """States f[N, D], tokens and kinds i64[N] of all places where answers are written; how far
-        the guided head is from looking where it should, f[N] (the same for the whole batch)."""
+    def read(self, batch: WorldBatch) -> Read:
         ids, places, targets = batch.read
-        x = self.thinker.embed(ids)
+        x, heard = self.thinker.embed(ids), torch.zeros(0)
         if batch.sights:
             states = torch.cat([self.eye(s.values, s.rows, s.columns).flatten(0, 1)
                                 for s in batch.sights])  # fmt: skip
             order = torch.cat([s.slots for s in batch.sights]).argsort()
             x = fill(x, (ids == self.seen[0]) | (ids == self.seen[1]), states[order])
         if len(batch.mel):
-            states, _ = self.ear(batch.mel, lengths=batch.frames)
-            x = fill(x, ids == self.heard, states[held(batch.frames, batch.mel.shape[2])])
+            heard, _ = self.ear.aut(batch.mel, lengths=batch.frames)
+            x = fill(x, ids == self.heard, heard[held(batch.frames, batch.mel.shape[2])])
         thought, _ = self.thinker(x, places)
         scored = targets != IGNORE
         kinds = batch.kinds[:, None].expand_as(targets)[scored]
-        pointing = self.guided[0].loss(batch.heard).expand(len(kinds))
-        return thought.hidden[scored], targets[scored], kinds, pointing
+        pointing = self.guided.loss(batch.heard)
+        return Read(thought.hidden[scored], targets[scored], kinds, pointing, heard)
 
 
 class Both(nn.Module):
@@ -198,7 +239,7 @@ class Both(nn.Module):
     def __init__(self, omni: Omni):
         super().__init__()
         self.hear, self.look = Hear(omni), Look(omni)
-        self.world = [World(omni, self.hear)]  # a list: its parts are those above
+        self.world = [World(omni, self.hear)]  # in a list: its parts are those above
 
     def forward(
         self, batch: tuple[HearBatch, LookBatch, tuple[WorldBatch, ...]]
