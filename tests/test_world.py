@@ -1,6 +1,7 @@
 """The stages `look` and `world` on nano: cells have names, sights and sounds go where their pads
 stand, what is to learn learns."""
 
+import copy
 import json
 import math
 import runpy
@@ -11,16 +12,18 @@ import pytest
 import torch
 
 from model.data.ask import item
+from model.data.catalog import SOUNDS
 from model.data.draw import box
 from model.data.scenes import sample
 from model.data.shelf import shelf
 from model.data.store import TURNS, Store, write
 from model.omni import Omni, OmniConfig
 from model.senses.prompt import Clock
-from model.train.look import LookData, cells, look
+from model.train.look import LookData, cells, look, told_by
 from model.train.loop import Recipe, Run
+from model.train.losses import IGNORE
 from model.train.stages import Hear, held
-from model.train.world import TOKENS, World, WorldData, world
+from model.train.world import TOKENS, World, WorldData, ringing, world
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 
@@ -130,3 +133,42 @@ def test_all_learn_together(train, tmp_path):
     assert all({"text", "read", "world"} <= json.loads(line).keys() for line in lines[:3])
     moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"eye", "ear", "thinker"}
+
+
+def test_what_sounds_is_named_every_40_ms(omni, train):
+    """As the scene has it: the sound in its time, nothing in silence, no label where one speaks."""
+    marks, found = omni.tokenizer, set()
+    for seed in range(30):
+        scene = sample(seed, train, "sound")
+        labels = ringing(scene, marks, int(scene.seconds * 25))
+        for step, label in enumerate(labels):
+            now = (step + 0.5) * 0.04
+            heard = [s for s in scene.sounds if s.start <= now < s.end]
+            if any(line.start <= now < line.end for line in scene.lines) or len(heard) > 1:
+                assert label == IGNORE
+                found.add("ignored")
+            elif heard:
+                kind = SOUNDS[heard[0].name].heard  # "a dog barking", "footsteps"
+                assert label in marks.encode(" " + kind.removeprefix("a ").removeprefix("an "))
+                found.add("sound")
+            else:
+                assert label == marks.tts_pad
+                found.add("silence")
+    assert found == {"ignored", "sound", "silence"}
+
+
+def test_what_the_guided_head_would_tell_of_one_cell(omni):
+    """Against the Thinker's own attention over that cell alone, its other heads silent and its gate
+    half open."""
+    thinker = copy.deepcopy(omni.thinker)
+    block = next(block for block in thinker.stack.blocks if block.full)
+    mixer, states = block.mixer, torch.randn(5, omni.eye.config.out)
+    size, heads = mixer.config.head_dim, mixer.config.heads
+    with torch.no_grad():
+        mixer.q_proj.weight.view(heads, 2, size, -1)[:, 1] = 0  # the gate's half
+        told = told_by(thinker, states)
+        mixer.o_proj.weight[:, size:] = 0
+        angles = thinker.stack.rotary(torch.zeros(3, 5, 1, dtype=torch.long))
+        mixed, _ = mixer(block.mixer_norm(states)[:, None], angles)
+        alone = thinker.stack.norm(2 * mixed[:, 0])
+    torch.testing.assert_close(told, alone, atol=1e-4, rtol=1e-4)
