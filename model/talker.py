@@ -9,7 +9,7 @@ given, never predicted.
     voice prompt | context: words, Thinker states | <bos> w w w F F w F F F w ... <eod> F F END
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -67,21 +67,6 @@ class Talker(nn.Module):
         """States of stream positions that follow `past`."""
         flow, past = self.stack(x, places, past)
         return flow.out, past
-
-    def pointing(self, past: StackPast, shut: Int[Tensor, "few"]) -> StackPast:
-        """A past in which the guided head does not see these positions (pointer.py)."""
-        blocks = list(past.blocks)
-        blocks[self.guided] = blocks[self.guided].shutting(shut)
-        return replace(past, blocks=tuple(blocks))
-
-    def looked(self, past: StackPast) -> Float[Tensor, "time"]:
-        """How much the guided head looked at each position, at the last step after `pointing`."""
-        return past.blocks[self.guided].looked
-
-    @property
-    def guided(self) -> int:
-        """The block whose first head has learnt to look at the word being spoken."""
-        return self.config.stack.full_every - 1
 
     def embed_frames(self, codes: Int[Tensor, "*n books"]) -> Float[Tensor, "*n width"]:
         """A frame enters the stream as the sum of its code embeddings."""

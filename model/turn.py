@@ -27,7 +27,6 @@ from model.aria import Aria, Audit, Learned, Pace, Standing
 from model.data.describe import tempo
 from model.layers.stack import StackPast
 from model.omni import Omni, Prompt
-from model.pointer import Pointer
 from model.sampling import Sampling, pick
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
@@ -161,7 +160,7 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
     talker, marks = omni.talker, omni.tokenizer
     heard, spoken, expected = 0, 0, 0.0
     path: list[bool] = []
-    hidden, past, pointer = None, None, Pointer()
+    hidden, past = None, None
     asks = isinstance(pace, Learned)
     pending, ended = True, False
     try:
@@ -182,12 +181,11 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
                 if wish:
                     break  # look at the Talker's state again before another word
             if taken:
-                if past is None:
-                    _, past = talker(opening(omni, state, voice), None, None)
-                pointer = pointer.taking(past.length, len(taken))
                 x = talker.words(torch.tensor([taken]))
-                out, past = talker(x, None, talker.pointing(past, pointer.shut))
-                hidden, pointer = out[0, -1], pointer.moved(talker.looked(past))
+                if past is None:
+                    x = torch.cat((opening(omni, state, voice), x), dim=1)
+                out, past = talker(x, None, past)
+                hidden = out[0, -1]
             codes = talker.frame(hidden, how, not pending, generator)
             ended = codes is None
             if ended or (not pending and spoken > 2 * expected + 25):
@@ -195,9 +193,8 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
             spoken += 1
             path.append(False)
             yield Frame(codes, heard)
-            x = talker.embed_frames(codes)[None, None]
-            out, past = talker(x, None, talker.pointing(past, pointer.shut))
-            hidden, pointer = out[0, -1], pointer.moved(talker.looked(past))
+            out, past = talker(talker.embed_frames(codes)[None, None], None, past)
+            hidden = out[0, -1]
     finally:
         if path:
             state.audits.append(Audit(tuple(path), expected, ended))

@@ -131,7 +131,7 @@ def test_attention_is_that_of_the_model(omni, full):
     seen = []
 
     class Explicit(torch.nn.Module):
-        def forward(self, q, k, v, _shut):
+        def forward(self, q, k, v):
             group = q.shape[1] // k.shape[1]
             k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
             scores = q @ k.mT * q.shape[3] ** -0.5

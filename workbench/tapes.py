@@ -225,23 +225,17 @@ class DeltaTape(Tape):
 # --- attention ------------------------------------------------------------------------------------
 
 
-def attention_rows(
-    q: Tensor, k: Tensor, heads: list[int], rows: list[int], shut: Tensor | None = None
-) -> Tensor:
+def attention_rows(q: Tensor, k: Tensor, heads: list[int], rows: list[int]) -> Tensor:
     """The weights that attention gives, f32[H, Q, m], for some heads and new positions.
 
-    q f[1, heads, n, D], k f[1, groups, m, D]: softmax(q k / sqrt(D)), as `Causal` has it inside;
-    the last new position of head 0 does not see the positions `shut` i64[N].
+    q f[1, heads, n, D], k f[1, groups, m, D]: softmax(q k / sqrt(D)), as `Causal` has it inside.
     """
     group = q.shape[1] // k.shape[1]
     keys = k[0, [head // group for head in heads]].float()
     scores = (q[0, heads][:, rows].float() * q.shape[3] ** -0.5) @ keys.mT
     places = torch.tensor(rows, device=q.device) + k.shape[2] - q.shape[2]
     ahead = torch.arange(k.shape[2], device=q.device) > places[:, None]
-    scores = scores.masked_fill(ahead, -torch.inf)
-    if shut is not None and 0 in heads and q.shape[2] - 1 in rows:
-        scores[heads.index(0), rows.index(q.shape[2] - 1), shut] = -torch.inf
-    return scores.softmax(-1)
+    return scores.masked_fill(ahead, -torch.inf).softmax(-1)
 
 
 ATTN = re.compile(r"(?P<stage>thinker|talker)|(?P<layers>[\d,]+)|h(?P<heads>[\d,]+)|q(?P<q>[\w,]+)")
@@ -280,18 +274,18 @@ class AttentionTape(Tape):
             told.append(self.commit)
 
     def hear(self, name, _part, inputs):
-        q, k, _, shut = inputs
+        q, k, _ = inputs
         layer = int(name.split(".")[3])
         new, total = q.shape[2], k.shape[2]
         base = self.watch.base if self.stage == "talker" else 0
         first = base + total - new
         if self.queries is None and not self.all:  # kept when it turns out to be the one
-            self.last[layer] = attention_rows(q, k, self.heads, [new - 1], shut).half()
+            self.last[layer] = attention_rows(q, k, self.heads, [new - 1]).half()
             self.place = base + total - 1, base
             return
         rows = [i for i in range(new) if self.all or first + i in self.queries]
         if rows:
-            self.keep(layer, attention_rows(q, k, self.heads, rows, shut).half())
+            self.keep(layer, attention_rows(q, k, self.heads, rows).half())
             if layer == self.layers[-1]:
                 self.places += [(first + i, base) for i in rows]
 
@@ -360,9 +354,8 @@ class AlignTape(Tape):
             taps.enter_context(listen(self.omni, path, before=self.hear))
 
     def hear(self, name, _part, inputs):
-        q, k, _, shut = inputs
-        heads, last = list(range(q.shape[1])), q.shape[2] - 1
-        self.last[name] = attention_rows(q, k, heads, [last], shut).mean(0)[0]
+        q, k, _ = inputs
+        self.last[name] = attention_rows(q, k, list(range(q.shape[1])), [q.shape[2] - 1]).mean(0)[0]
 
     def commit(self, _frame: Frame):
         keys, words = zip(*self.watch.heard, strict=True) if self.watch.heard else ((), ())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from model.layers import single
@@ -31,8 +31,7 @@ class AttentionConfig:
 
 
 class Causal(nn.Module):
-    """softmax(q k / sqrt(D)) v, every query seeing the past and itself; the first head's last one
-    not the positions `shut`.
+    """softmax(q k / sqrt(D)) v, every query seeing the past and itself.
 
     Some queries go through plain matrices, which is faster (in training by far); very many through
     the fused kernel, whose memory does not grow with T squared; one or two through a loop.
@@ -43,12 +42,11 @@ class Causal(nn.Module):
         q: Float[Tensor, "batch heads new dim"],
         k: Float[Tensor, "batch groups all dim"],
         v: Float[Tensor, "batch groups all dim"],
-        shut: Int64[Tensor, "few"] | None = None,
     ) -> Float[Tensor, "batch heads new dim"]:
         new, total = q.shape[2], k.shape[2]
-        if shut is None and len(q) == 1 and new <= FEW and single.plain(q):
+        if len(q) == 1 and new <= FEW and single.plain(q):
             return single.attend(q, k, v)
-        if shut is None and new > SHORT:
+        if new > SHORT:
             group = q.shape[1] // k.shape[1]
             k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
             seen = None if new == total else ~unseen(new, total, q.device)
@@ -57,8 +55,6 @@ class Causal(nn.Module):
         scores = (rows * q.shape[3] ** -0.5) @ k.mT
         ahead = unseen(new, total, q.device).repeat(rows.shape[2] // new, 1)
         scores = scores.float().masked_fill(ahead, -torch.inf)
-        if shut is not None:
-            scores[:, 0, new - 1, shut] = -torch.inf
         return (scores.softmax(-1).to(v.dtype) @ v).view_as(q)
 
 
@@ -91,12 +87,9 @@ class Attention(nn.Module):
         batch, time, _ = x.shape
         q, k, v, gate = self.enter(x, angles)
         past = KeyValues.start(k, v) if past is None else past.append(k, v)
-        y = self.core(q, past.keys, past.values, past.shut)
-        y = y.transpose(1, 2).reshape(batch, time, -1)
+        y = self.core(q, past.keys, past.values).transpose(1, 2).reshape(batch, time, -1)
         if gate is not None:
             y = y * torch.sigmoid(gate)
-        if past.shut is not None:
-            past = past.asked(q[0, 0, -1])
         return self.o_proj(y), past
 
     def enter(self, x: Tensor, angles: Angles) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:

@@ -20,16 +20,10 @@ class _Shelf:
 
 
 class KeyValues:
-    """Keys and values f[B, H, T, D] heard so far. Appending costs amortised O(1) a position.
+    """Keys and values f[B, H, T, D] heard so far. Appending costs amortised O(1) a position."""
 
-    `shut` i64[N] are positions that the first head's last query does not see; while there is such a
-    list the query f[D] is kept, and `looked` tells where it went.
-    """
-
-    def __init__(
-        self, shelf: _Shelf, length: int, shut: Tensor | None = None, query: Tensor | None = None
-    ):
-        self._shelf, self.length, self.shut, self.query = shelf, length, shut, query
+    def __init__(self, shelf: _Shelf, length: int):
+        self._shelf, self.length = shelf, length
 
     @classmethod
     def start(cls, keys: Tensor, values: Tensor) -> "KeyValues":
@@ -53,21 +47,7 @@ class KeyValues:
         shelf.keys[:, :, self.length : end] = keys
         shelf.values[:, :, self.length : end] = values
         shelf.filled = end
-        return KeyValues(shelf, end, self.shut)
-
-    def shutting(self, positions: Tensor) -> "KeyValues":
-        """The same past for a first head that does not see these positions."""
-        return KeyValues(self._shelf, self.length, positions)
-
-    def asked(self, query: Tensor) -> "KeyValues":
-        """The same past, and the last query f[D] of the first head."""
-        return KeyValues(self._shelf, self.length, self.shut, query)
-
-    @property
-    def looked(self) -> Tensor:
-        """How much the first head's last query saw of each position, f[T]."""
-        scores = self.keys[0, 0] @ self.query * self.query.shape[0] ** -0.5
-        return scores.index_fill(0, self.shut, -torch.inf).softmax(0)
+        return KeyValues(shelf, end)
 
     def _copy(self, room: int) -> _Shelf:
         def roomy(x: Tensor) -> Tensor:

@@ -114,9 +114,9 @@ class Guided(Causal):
         next(block for block in stack.blocks if block.full).mixer.core = guided
         return guided
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, shut: Tensor | None = None) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         self.kept = q[:, 0], k[:, 0]  # f[B, T, D] each
-        return super().forward(q, k, v, shut)
+        return super().forward(q, k, v)
 
     def loss(self, heard: Tensor) -> Tensor:
         """heard i64[B, T, 2]: first and last position where to look, -1 where it does not matter"""
