@@ -161,7 +161,7 @@ def test_a_bad_candidate(root, tmp_path):
     assert of["answers-text"] in made.missed
 
 
-def test_what_was_measured_before_is_used_only_for_the_same_weights(root, tmp_path):
+def test_what_was_measured_before_is_used_only_for_the_same_model(root, tmp_path, monkeypatch):
     parrot = Parrot(root)
     measured(parrot, root, tmp_path, ["hear-seen"])
     ledger = tmp_path / "items" / "hear-seen.jsonl"
@@ -171,8 +171,11 @@ def test_what_was_measured_before_is_used_only_for_the_same_weights(root, tmp_pa
     measured(parrot, root, tmp_path, ["hear-seen"])
     assert parrot.calls == 3 + 1
     assert len(ledger.read_text().splitlines()) == 4
+    monkeypatch.setattr(board, "code", lambda: "another")
+    measured(parrot, root, tmp_path, ["hear-seen"])
+    assert parrot.calls == 3 + 1 + 3
     made, _ = measured(parrot, root, tmp_path, ["hear-seen"], weights="others")
-    assert parrot.calls == 3 + 1 + 3 and made.weights == "others"
+    assert parrot.calls == 3 + 1 + 3 + 3 and made.weights == "others"
     measured(parrot, root, tmp_path, ["hear-unseen"], weights="third")
     assert [f.row.name for f in board.Board.load(tmp_path / "results.json").figures] == [
         "hear-unseen"

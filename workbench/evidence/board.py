@@ -7,8 +7,8 @@
 `rows` are names of rows ("say-slips") or of experiments ("say"), and "say@fixed:1:3" is speaking at
 another pace; none means all. In the folder `out` lie `results.json` (the figures, typed as
 `Figure`), `results.md` (the table) and `items/*.jsonl` (what was heard for every single item, to be
-read by people). A run that was stopped goes on where it was, as long as weights, code of the
-records and items are the same; figures of other rows of the same weights stay on the board.
+read by people). A run that was stopped goes on where it was, as long as weights, code of the model
+and items are the same; figures of other rows of the same weights stay on the board.
 
 Left out: plots (`results.json` has what they need).
 """
@@ -22,12 +22,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+import model
 from workbench.evidence import answers, codec, hear, say, speed
 from workbench.evidence.candidate import Candidate, Ours
 from workbench.evidence.experiment import Experiment
@@ -189,13 +191,13 @@ class Ledger:
         self.path, self.experiment = path, experiment
 
     def records(self, candidate: Candidate, weights: str, subjects: Sequence[Any]) -> list[Any]:
-        """A record for every subject; those of the same weights are not made again."""
+        """A record for every subject; those of the same weights and code are not made again."""
         known = self._read(weights) if self.experiment.keep else {}
         made = []
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("w", encoding="utf-8") as file:
             for line in (
-                {"weights": weights, "fields": self._fields},
+                self._head(weights),
                 *map(asdict, known.values()),
             ):
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -208,16 +210,16 @@ class Ledger:
                 made.append(record)
         return made
 
-    @property
-    def _fields(self) -> list[str]:
-        return list(self.experiment.record.__dataclass_fields__)
+    def _head(self, weights: str) -> dict[str, Any]:
+        fields = list(self.experiment.record.__dataclass_fields__)
+        return {"weights": weights, "code": code(), "fields": fields}
 
     def _read(self, weights: str) -> dict[str, Any]:
         if not self.path.exists():
             return {}
         records = {}
         head, *lines = self.path.read_text(encoding="utf-8").splitlines() or ["{}"]
-        if head != json.dumps({"weights": weights, "fields": self._fields}):
+        if head != json.dumps(self._head(weights)):
             return {}
         for line in lines:
             try:
@@ -254,6 +256,17 @@ def digest(checkpoint: Path) -> str:
     file = checkpoint / "model.safetensors"
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+@cache
+def code() -> str:
+    """What tells one state of the model's code from another; how it is trained does not count."""
+    root, whole = Path(model.__file__).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root)
+        if name.parts[0] != "train":
+            whole.update(f"{name.as_posix()}\n".encode() + path.read_bytes())
+    return whole.hexdigest()[:16]
 
 
 def machine() -> str:
