@@ -142,7 +142,7 @@ def test_what_sounds_is_named_every_40_ms(omni, train):
         scene = sample(seed, train, "sound")
         labels = ringing(scene, marks, int(scene.seconds * 25))
         for step, label in enumerate(labels):
-            now = (step + 0.5) * 0.04
+            now = (step + 0.5) * 4 / 100
             heard = [s for s in scene.sounds if s.start <= now < s.end]
             if any(line.start <= now < line.end for line in scene.lines) or len(heard) > 1:
                 assert label == IGNORE

@@ -19,6 +19,8 @@ def _caption(style: str, senses: str) -> Callable[[Scene], Iterator[Fact]]:
             check: Check = Events(events(scene, senses))
         else:
             check = _mentions(scene, senses)
+            if not any(getattr(part, "names", True) for part in check.checks):
+                return  # somebody speaks of whom nothing is known: any answer would do
         yield Fact({}, caption(scene, style, senses), check)
 
     return facts
