@@ -262,7 +262,8 @@ def test_marks():
 
 
 def test_the_card_is_filled_in(tmp_path):
-    figure = Figure(Row("say-wer", "say: WER", "%", 12, 4), 3.21, 2, 4, 100, "an ear", 0.8)
+    row = Row("say-wer", "say: WER", "%", 12, 4)
+    figure = Figure(row, 3.21, 2, 4, 100, "an ear", 0.8, "all of it")
     made = board.Board("micro", "abc", "omni eval", "2026-11-22T00:00", "2 cores", (figure,))
     made.save(tmp_path / "results.json")
     page = tmp_path / "README.md"
@@ -280,7 +281,9 @@ def test_the_card_is_filled_in(tmp_path):
     card.write(tmp_path / "results.json", page, before=tmp_path / "old.json")
     head, _, row = [line for line in page.read_text().splitlines() if line.startswith("|")][:3]
     assert head.count("|") == row.count("|") and "| **3.2 %** [2.0 %, 4.0 %] | 9.9 % |" in row
-    assert "`older`" in page.read_text()
+    assert "`older`" in page.read_text() and "- say-wer: all of it" in page.read_text()
+    card.write(tmp_path / "results.json", page, notes=False)
+    assert page.read_text().count("all of it") == 1, "of the other block"
     with pytest.raises(ValueError, match="needs one"):
         card.render("no place for figures", made)
     (tmp_path / "results.json").write_text("[]")

@@ -10,7 +10,7 @@ import torch
 from model.data.ask import Task, item, others
 from model.data.check import Names
 from model.data.draw import picture
-from model.data.scenes import Ground, Scene, Sound, Thing
+from model.data.scenes import Ground, Line, Scene, Sound, Thing
 from model.data.shelf import shelf
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Image, Video
@@ -90,6 +90,47 @@ def test_in_a_film_it_is_the_first_time(omni):
     assert [ticks.index(at) for at in heard] == [6, 9]  # 0.96 s to 1.6 s
 
 
+def test_moments_are_told_as_the_next_timestamp_tells_them(omni):
+    """Sound from 1.0 to 2.9 s, a timestamp every second: at 0.0, 1.12, 2.08 and 3.04 s."""
+    bell = Sound("bell", "", 1.0, 1.9)
+    scene = Scene(0, "train", 4.0, 0.0, 128, 128, GROUND, sounds=(bell,))
+    sound = Audio(np.zeros(64_000, np.float32), 16_000)
+    asked = ("When is the bell ringing?", "From 1.0 to 2.9 seconds.")
+    for clock, told in ((Clock(1.0), "From 1.1 to 3.0 seconds."), (Clock(), asked[1])):
+        row = rows(omni, scene, (sound,), asked, clock=clock)
+        answer = row.targets[row.targets != IGNORE]
+        assert omni.tokenizer.decode(answer[:-1].tolist()) == told
+    row = rows(omni, scene, (sound,), asked, ("How long?", "For 1.9 seconds."), clock=Clock(1.0))
+    assert "For 1.9 seconds." in omni.tokenizer.decode(row.ids.tolist())
+    slots = np.flatnonzero(row.ids == omni.tokenizer.audio_pad)
+    numbers = [i for i in np.flatnonzero(row.targets != IGNORE)
+               if omni.tokenizer.decode([int(row.targets[i])]) in "0123."][:6]  # fmt: skip
+    assert np.array_equal(row.ids[row.heard[numbers, 0]], row.targets[numbers]), "its own digits"
+    assert (row.heard[numbers, 0] > slots[6]).all() and (row.heard[numbers[3:]] > slots[18]).all()
+
+
+def test_ends_are_looked_up_where_things_end(omni):
+    dog = Thing("dog", "", "noto", 0.25, ((0.125, 0.125),), 2.0, 6.0)
+    scene = Scene(0, "train", 8.0, 1.0, 128, 128, GROUND, (dog,))
+    frames = np.stack([picture(scene, float(time)) for time in range(8)])
+    film = Video(frames, np.arange(8, dtype=np.float32))
+    row = rows(omni, scene, (film,), ("JSON?", '{"object": "dog", "start": 2.0, "end": 6.0}'))
+    places = looked(omni, row, omni.tokenizer.video_pad)
+    assert [at for piece, at in places if piece == "2"] == [(16, 16)]  # of the second pair
+    assert [at for piece, at in places if piece == "6"] == [(32, 32)]  # of the third, the last
+
+
+def test_a_line_is_followed_while_it_is_written(omni):
+    line = Line("x", "heart", "woman", "One two three four five six.", 1.0, 2.0)
+    scene = Scene(0, "train", 4.0, 0.0, 128, 128, GROUND, lines=(line,))
+    sound = Audio(np.zeros(64_000, np.float32), 16_000)
+    row = rows(omni, scene, (sound,), ("What does the woman say?", line.text))
+    places = [at for piece, at in looked(omni, row, omni.tokenizer.audio_pad) if piece.strip()]
+    middles = [sum(at) / 2 for at in places[: len(omni.tokenizer.encode(line.text))]]
+    assert middles == sorted(middles) and middles[0] < 10 and middles[-1] > 13
+    assert all(last - first <= 2 for first, last in places[: len(middles)])
+
+
 def test_when_nothing_is_named_the_question_counts(omni):
     scene = Scene(0, "train", 3.0, 0.0, 128, 128, GROUND, sounds=(Sound("dog", "", 1.0, 0.5),))
     sound = Audio(np.zeros(48_000, np.float32), 16_000)
@@ -114,6 +155,7 @@ def test_every_item_of_the_world_becomes_a_row(omni):
         assert ((row.heard < at) | (row.heard == -1)).all(), "nobody looks ahead"
         assert (row.heard[:, 0] <= row.heard[:, 1]).all()
         pads = [omni.tokenizer.image_pad, omni.tokenizer.video_pad, omni.tokenizer.audio_pad]
-        some = row.heard[row.heard[:, 0] >= 0]
+        pads += omni.tokenizer.encode("0123456789.")  # of timestamps
+        some = row.heard[row.heard[:, 0] >= 0, 0]
         assert np.isin(row.ids[some], pads).all()
     assert len(names) > 12

@@ -14,6 +14,7 @@ from model.layers.moe import Mlp, MoeConfig, Router, SparseMoe
 from model.layers.norm import GatedRMSNorm, RMSNorm, unit
 from model.layers.past import DeltaPast, KeyValues
 from model.layers.rope import Rotary, rotate
+from model.layers.stack import Block, Stack, StackConfig
 
 CLOSE = {"atol": 2e-6, "rtol": 1e-5}
 
@@ -110,6 +111,39 @@ def test_a_dense_feed_forward(shape):
     torch.testing.assert_close(*both(lambda: mlp(x)), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("gated", [True, False])
+def test_a_dense_layer(gated, monkeypatch):
+    """A whole layer in one loop: the same out, the same past, and a fork goes on from it."""
+    attention = AttentionConfig(heads=4, kv_heads=2, head_dim=16, gated=gated)
+    config = StackConfig(40, 1, attention, 8, (2, 1, 1), full_every=1, ffn=24)
+    stack = shaken(Stack(config))
+    first, then, other = (torch.randn(1, n, 40) for n in (2, 1, 1))
+
+    def run():
+        flow, past = stack(first)
+        ends = [stack(x, None, past) for x in (then, other)]
+        kept = ends[0][1].blocks[0]
+        return flow.out, *(end[0].out for end in ends), kept.keys.clone(), kept.values.clone()
+
+    torch.testing.assert_close(*both(run), atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        fast = run()
+        monkeypatch.setattr(Block, "_bare", lambda block: False)
+        for one, other in zip(fast, run(), strict=True):  # its parts, one after the other
+            torch.testing.assert_close(one, other, **CLOSE)
+
+
+@pytest.mark.parametrize("part", ["mixer_norm", "mixer", "mixer.core", "ffn_norm", "ffn"])
+def test_a_dense_layer_can_be_looked_into(part):
+    attention = AttentionConfig(heads=2, kv_heads=1, head_dim=16)
+    stack = Stack(StackConfig(24, 2, attention, 8, (2, 1, 1), full_every=1, ffn=16))
+    seen = []
+    stack.blocks[1].get_submodule(part).register_forward_hook(lambda *_: seen.append(part))
+    with torch.no_grad():
+        stack(torch.randn(1, 1, 24))
+    assert seen == [part]
+
+
 def test_routes():
     router = shaken(Router(24, MoeConfig(7, 3, 8, 0)))
     x = torch.randn(4, 24)
@@ -155,6 +189,28 @@ def test_a_prompt(cut):
 
 def _loops() -> bool:
     return not torch.is_grad_enabled()
+
+
+def test_heads_shared_among_threads():
+    """A prompt long enough for it gives what its pieces, too short for it, give."""
+    delta = shaken(DeltaNet(24, DeltaConfig(2, 4, 8, 8)))
+    x = torch.randn(1, single.LONG + 30, 24)
+    with torch.no_grad():
+        whole, past = delta(x)
+        pieces, state = [], None
+        for piece in x.split(single.LONG // 2, dim=1):
+            y, state = delta(piece, state)
+            pieces.append(y)
+    torch.testing.assert_close(whole, torch.cat(pieces, dim=1), **CLOSE)
+    torch.testing.assert_close(past.state, state.state, **CLOSE)
+
+
+def test_not_a_number_stays_one():
+    gated = GatedRMSNorm(3)
+    gate = torch.tensor([[float("nan"), 200.0, -200.0]])
+    with torch.no_grad():
+        out = gated(torch.ones(1, 3), gate)[0]
+    assert out[0].isnan() and abs(out[1] - 200) < 1e-3 and abs(out[2]) < 1e-30
 
 
 @pytest.mark.parametrize("shared", [0, 16])

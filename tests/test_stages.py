@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from model.train.codes import Codes, Copy
 from model.train.features import Features
 from model.train.loop import Recipe, Run, weights
 from model.train.losses import IGNORE, Balance, cross_entropy
+from model.train.mtp import mtp
 from model.train.pack import assemble
 from model.train.prompts import Prompts
 from model.train.spelling import said, spelled, word_spans
@@ -89,6 +91,15 @@ def test_every_stage_learns_and_the_model_is_packed(place, monkeypatch):
     omni = assemble(place, (("hear",), ("talk", "speak")), OmniConfig.nano())
     trained = weights(place / "talk/last.safetensors")["speak.talker.head.weight"]
     assert torch.equal(omni.talker.head.weight, trained)
+    before = {name: value.clone() for name, value in omni.state_dict().items()}
+    mtp(omni, store, place / "features", place / "codes", run(place, "mtp"), recipe)
+    values = losses(place, "mtp")
+    assert sum(values[-3:]) < sum(values[:3])
+    moved = {name for name, value in omni.state_dict().items() if not value.equal(before[name])}
+    assert moved and all(re.match(r"talker\.mtp\.(stack|heads)\.", name) for name in moved)
+    parts = (("hear",), ("talk", "speak"), ("mtp",))
+    packed = assemble(place, parts, OmniConfig.nano()).talker
+    assert all(map(torch.equal, packed.parameters(), omni.talker.parameters()))
 
 
 def test_batches_follow_from_the_step_alone(place):

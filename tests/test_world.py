@@ -12,14 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from model.data.ask import item
 from model.data.catalog import SOUNDS
 from model.data.draw import box
 from model.data.scenes import Line, sample
 from model.data.shelf import shelf
 from model.data.store import TURNS, Store, write
 from model.omni import Omni, OmniConfig
-from model.senses.prompt import Clock
 from model.train.look import LookData, cells, look, told_by
 from model.train.loop import Recipe, Run
 from model.train.losses import IGNORE
@@ -66,9 +64,8 @@ def test_a_row_is_read_in_training_as_in_use(omni, train):
     hook.remove()
     rng = np.random.default_rng([0, 3, 0])
     for _ in range(2):
-        one = item(int(rng.integers(2**31)), train, "film")
+        one, _, clock = data.drawn(2, rng)
         message = one.message(train, scale=0.5)
-        clock = Clock(None if rng.random() < 0.7 else float(rng.uniform(0.5, 4.0)))
         with torch.no_grad():
             prompt = omni.read([message], clock)
         length = prompt.embeds.shape[1]

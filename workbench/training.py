@@ -8,6 +8,7 @@
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
+    omni train mtp --minutes 60       # Talker's states -> codebooks 1 to 7, the rest stays
     omni train turns --steps 500      # dialogues -> whose turn it is; the head alone
     omni train pack                   # all of them -> model/checkpoints/micro
 
@@ -168,6 +169,20 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
         start = checkpoint(budget.runs, "speak")
     store, codes, run = Store(budget.data), _codes(budget), budget.run("talk")
     _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start))
+
+
+@train.command
+def mtp(budget: OmitArgPrefixes[Budget]) -> None:
+    """MTP alone: the other codebooks, for a Talker that stays as it is."""
+    from model.data.store import Store
+    from model.train.mtp import mtp
+    from model.train.pack import HEAR, TALKER, assemble
+
+    omni, start = _begun(budget)
+    if not (budget.start and budget.start.is_dir()):
+        omni = assemble(budget.runs, (HEAR, TALKER), seed=budget.seed)
+    store, codes, run = Store(budget.data), _codes(budget), budget.run("mtp")
+    _told(mtp(omni, store, budget.features, codes, run, budget.recipe, start))
 
 
 @train.command

@@ -65,10 +65,10 @@ EXAMPLES = (
     Example("A person reads Jane Austen", "speech_en_librivox_1.wav", "What was said?",
             "he was not an ill disposed young man", LIBRIVOX),
     Example("A dog barks", "sound_Dog1.wav", "What do you hear?",
-            "A dog; micro was trained on speech alone.",
+            "A dog; micro has only begun to learn sounds.",
             "Scratch 1.4 media library, (c) 2011 MIT, CC-BY-SA-3.0"),
     Example("A picture: a cup of coffee", "coffee.png", "What color is the cup?",
-            "A red cup of coffee; micro's eye is built but not trained.",
+            "A red cup of coffee; micro has seen made pictures, no photographs.",
             "photograph by Rachel Michetti, CC0-1.0"),
 )  # fmt: skip
 

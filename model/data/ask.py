@@ -8,8 +8,7 @@ facts: slots of the question, answer, check. What cannot be told from what is se
 asked: things too near to a border between two places, two speakers of a kind, natural objects when
 colours are asked for.
 
-Phrasings are split by hash: of each task's phrasings, ordered by hash, the first third (one at
-least) is the test's, the others are for training; `phrasings` is a pure function of the texts.
+Of each task's phrasings some are the test's alone: those after || in questions/.
 
 In speech: `aloud` writes a question or answer as it is said ("3.2" -> "three point two"), and
 `Task.voice` names who asks, if not in writing: `one.message(shelf, say=Hibari())`.
@@ -20,11 +19,9 @@ Left out: why-questions; questions that lean on the answer before.
     task.check.right("At 3.1 seconds.")
 """
 
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from random import Random
 
 import numpy as np
@@ -34,7 +31,7 @@ from model.data.check import Check
 from model.data.draw import frames, picture, times
 from model.data.mix import mix
 from model.data.questions import captions, film, heard, seen, spoken
-from model.data.questions.fact import Asked
+from model.data.questions.fact import Asked, Phrasings
 from model.data.scenes import Scene, sample
 from model.data.shelf import Shelf
 from model.data.sounds import RATE
@@ -43,7 +40,7 @@ from model.data.voices import FIRST, NAMED, Utterance, Voice, bent
 from model.senses.message import Audio, Image, Message, Video
 
 ASKED: dict[str, Asked] = seen.ASKED | heard.ASKED | spoken.ASKED | film.ASKED | captions.ASKED
-PHRASINGS: dict[str, tuple[str, ...]] = (
+PHRASINGS: dict[str, Phrasings] = (
     seen.PHRASINGS | heard.PHRASINGS | spoken.PHRASINGS | film.PHRASINGS | captions.PHRASINGS
 )
 
@@ -139,12 +136,9 @@ def tasks(scene: Scene) -> list[Task]:
     return found
 
 
-@cache
 def phrasings(name: str, split: str) -> tuple[str, ...]:
     """The questions of a task that a split may use."""
-    every = sorted(PHRASINGS[name], key=lambda text: hashlib.sha256(text.encode()).digest())
-    held_out = max(1, len(every) // 3)
-    return tuple(every[:held_out] if split == "test" else every[held_out:])
+    return PHRASINGS[name].unseen if split == "test" else PHRASINGS[name].known
 
 
 def asker(rng: Random, split: str) -> Voice:

@@ -3,7 +3,7 @@
     events(scene, "both")              what happens, in the order of time
     caption(scene, "short")            "A red car and a dog. A bell ringing."
     caption(scene, "detailed")         with places and times
-    caption(scene, "structured")       JSON, {"segments": [{"start", "end", "object"}, ...]}
+    caption(scene, "structured")       JSON, {"segments": [{"object", "start", "end"}, ...]}
 
 `model.data.check.parse` reads a structured caption back. A segment has a start, an end and one of
 object, word, sound, speaker (with `says`); of a picture it has no times.
@@ -92,7 +92,7 @@ def _event(part: Thing | Print | Sound | Line) -> Event:
 def _segment(event: Event, timed: bool) -> dict:
     times = {"start": event.start, "end": event.end} if timed else {}
     says = {"says": event.says} if event.says else {}
-    return {**times, event.kind: event.what, **says}
+    return {event.kind: event.what, **times, **says}  # what it is comes first, then when
 
 
 def _told(scene: Scene, part: Thing | Print | Sound | Line) -> str:

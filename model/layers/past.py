@@ -40,14 +40,24 @@ class KeyValues:
 
     def append(self, keys: Tensor, values: Tensor) -> "KeyValues":
         """A past with these positions added; `self` stays as it was."""
-        end = self.length + keys.shape[2]
+        after = self.room(keys.shape[2])
+        after.keys[:, :, self.length :] = keys
+        after.values[:, :, self.length :] = values
+        return after
+
+    def room(self, count: int) -> "KeyValues":
+        """A past with so many positions more, still to be written; `self` stays as it was."""
+        end = self.length + count
         shelf = self._shelf
         if shelf.filled != self.length or end > shelf.keys.shape[2]:
             shelf = self._copy(max(end, 2 * self.length, 64))
-        shelf.keys[:, :, self.length : end] = keys
-        shelf.values[:, :, self.length : end] = values
         shelf.filled = end
         return KeyValues(shelf, end)
+
+    @property
+    def buffers(self) -> tuple[Tensor, Tensor]:
+        """Keys and values f[B, H, room, D], of which the first `length` positions are heard."""
+        return self._shelf.keys, self._shelf.values
 
     def _copy(self, room: int) -> _Shelf:
         def roomy(x: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ Left out: matrix products of many rows (torch's are faster), other devices and d
 import inspect
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,15 +25,36 @@ from numba import f4, f8, i8, njit, void
 from torch import Tensor
 
 FEW = 16  # rows up to which a loop beats torch's operations
+LONG = 128  # positions from which heads are shared among threads
+THREADS = ThreadPoolExecutor(thread_name_prefix="heads")  # the loops hold no lock
 
 FAST = {"reassoc", "contract", "arcp", "nsz"}  # sums in any order; NaN and inf stay what they are
 
 
-def compiled(*arguments) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def compiled(*arguments, gives=void, inline: str = "never") -> Callable[[Callable], Callable]:
     """A loop over these arguments in machine code, made now: nobody waits for it in a turn.
-    `unwrap`, as checkers of types may have wrapped the loop."""
-    make = njit(void(*arguments), cache=True, fastmath=FAST, nogil=True)
+    `unwrap`, as checkers of types may have wrapped the loop. Dividing by 0 gives inf, as in torch:
+    with Python's error a loop that divides could not take several numbers at once."""
+    how = {"cache": True, "fastmath": FAST, "error_model": "numpy", "nogil": True}
+    make = njit(gives(*arguments), inline=inline, **how)
     return lambda loop: make(inspect.unwrap(loop))
+
+
+@compiled(f4, gives=f4, inline="always")
+def _exp(x):
+    """e to the x to 3e-7 of it, in steps that compilers can take for 16 numbers at once (the C
+    library's is called for each): `2^k e^r` with |r| <= ln(2) / 2, e^r by its series. Outside of
+    -87 to 88 the value there; NaN stays NaN."""
+    x = np.float32(-87) if x < np.float32(-87) else x
+    x = np.float32(88) if x > np.float32(88) else x
+    k = np.int32(x * np.float32(1.44269504) + np.float32(0.5 if x > 0 else -0.5))
+    r = x - np.float32(k) * np.float32(0.693359375) + np.float32(k) * np.float32(2.12194440e-4)
+    series = r * np.float32(1 / 720) + np.float32(1 / 120)
+    series = series * r + np.float32(1 / 24)
+    series = series * r + np.float32(1 / 6)
+    series = series * r + np.float32(1 / 2)
+    series = (series * r + np.float32(1)) * r + np.float32(1)
+    return series * np.int32((k + 127) << 23).view(np.float32)
 
 
 ROW, ROWS, CUBE, STATES = f4[::1], f4[:, ::1], f4[:, :, ::1], f4[:, :, :, ::1]
@@ -121,7 +144,7 @@ def _times_silu(out, gate):
     for n in range(out.shape[0]):
         for i in range(out.shape[1]):
             z = gate[n, i]
-            out[n, i] = out[n, i] * z / (np.float32(1) + math.exp(-z))
+            out[n, i] = out[n, i] * z / (np.float32(1) + _exp(-z))
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -239,38 +262,52 @@ def delta_rule(
              else array(state).copy())  # fmt: skip
     y = np.empty((batch, time, heads, value_dim), np.float32)
     taps = np.ascontiguousarray(array(weight).reshape(channels, kernel).T)
-    _delta_rule(stream, taps, array(decay), array(write), key_heads, eps, after, y)
+    mixed = np.empty((batch, time, channels), np.float32)
+    _mix(stream, taps, key_heads, key_dim, eps, mixed)
+    rest = mixed, array(decay), array(write), key_heads, after, y
+    if time < LONG:
+        _delta_rule(0, heads, *rest)
+    else:  # heads know nothing of each other
+        cuts = np.linspace(0, heads, min(heads, torch.get_num_threads()) + 1).astype(int)
+        list(THREADS.map(lambda begin, end: _delta_rule(begin, end, *rest), cuts[:-1], cuts[1:]))
     keep = torch.from_numpy(stream[:, time:].copy())
     return torch.from_numpy(y), keep, torch.from_numpy(after)
 
 
-@compiled(CUBE, ROWS, CUBE, CUBE, i8, f8, STATES, STATES)
-def _delta_rule(stream, taps, decay, write, key_heads, eps, states, y):
-    batch, time, heads, values = y.shape
-    keys = states.shape[2]
-    kernel, channels = taps.shape
-    mixed = np.empty(channels, np.float32)
-    error = np.empty(values, np.float32)
-    group = heads // key_heads
+@compiled(CUBE, ROWS, i8, i8, f8, CUBE)
+def _mix(stream, taps, key_heads, keys, eps, mixed):
+    batch, time, channels = mixed.shape
     for b in range(batch):
         for t in range(time):
-            mixed[:] = 0
-            for i in range(kernel):
+            row = mixed[b, t]
+            row[:] = 0
+            for i in range(taps.shape[0]):
                 for c in range(channels):
-                    mixed[c] += stream[b, t + i, c] * taps[i, c]
+                    row[c] += stream[b, t + i, c] * taps[i, c]
             for c in range(channels):
-                mixed[c] = mixed[c] / (np.float32(1) + math.exp(-mixed[c]))
+                row[c] = row[c] / (np.float32(1) + _exp(-row[c]))
             for part in range(2 * key_heads):  # queries, then keys
                 start = part * keys
                 total = np.float32(0)
                 for i in range(start, start + keys):
-                    total += mixed[i] * mixed[i]
+                    total += row[i] * row[i]
                 scale = np.float32(1 / math.sqrt(total + eps))
                 if part < key_heads:
                     scale *= np.float32(1 / math.sqrt(keys))
                 for i in range(start, start + keys):
-                    mixed[i] *= scale
-            for h in range(heads):
+                    row[i] *= scale
+
+
+@compiled(i8, i8, CUBE, CUBE, CUBE, i8, STATES, STATES)
+def _delta_rule(begin, end, mixed, decay, write, key_heads, states, y):
+    batch, time, heads, values = y.shape
+    keys = states.shape[2]
+    error = np.empty(values, np.float32)
+    group = heads // key_heads
+    for b in range(batch):
+        for t in range(time):
+            row = mixed[b, t]
+            for h in range(begin, end):
                 q = (h // group) * keys
                 k = q + key_heads * keys
                 v = 2 * key_heads * keys + h * values
@@ -278,14 +315,14 @@ def _delta_rule(stream, taps, decay, write, key_heads, eps, states, y):
                 state = states[b, h]
                 error[:] = 0
                 for i in range(keys):
-                    key = mixed[k + i] * fade
+                    key = row[k + i] * fade
                     for j in range(values):
                         error[j] += key * state[i, j]
                 for j in range(values):
-                    error[j] = (mixed[v + j] - error[j]) * write[b, t, h]
+                    error[j] = (row[v + j] - error[j]) * write[b, t, h]
                     y[b, t, h, j] = 0
                 for i in range(keys):
-                    key, query = mixed[k + i], mixed[q + i]
+                    key, query = row[k + i], row[q + i]
                     for j in range(values):
                         state[i, j] = state[i, j] * fade + key * error[j]
                         y[b, t, h, j] += query * state[i, j]
@@ -323,7 +360,7 @@ def _experts(x, chosen, weights, gate_up, down, out):
                 hidden[i] = total
             for i in range(inner):
                 gate = hidden[i]
-                hidden[i] = gate / (np.float32(1) + math.exp(-gate)) * hidden[inner + i]
+                hidden[i] = gate / (np.float32(1) + _exp(-gate)) * hidden[inner + i]
                 hidden[i] *= weights[n, c]
             for d in range(width):
                 total = np.float32(0)
@@ -392,13 +429,80 @@ def _attend(q, k, v, out):
                 most = max(most, shares[t])
             total = np.float32(0)
             for t in range(seen):
-                shares[t] = math.exp(shares[t] - most)
+                shares[t] = _exp(shares[t] - most)
                 total += shares[t]
             out[h, n] = 0
             for t in range(seen):
                 share = shares[t] / total
                 for d in range(size):
                     out[h, n, d] += share * v[t, d]
+
+
+class Dense(NamedTuple):
+    """The weights of one layer of attention and a dense feed-forward."""
+
+    norm: Tensor  # f32[D], before attention
+    ask: Tensor  # f32[H S or H 2S, D], of queries, or queries and gate
+    know: Tensor  # f32[G S, D], of keys
+    tell: Tensor  # f32[G S, D], of values
+    q_norm: Tensor  # f32[S]
+    k_norm: Tensor  # f32[S]
+    leave: Tensor  # f32[D, H S]
+    after: Tensor  # f32[D], the norm before the feed-forward
+    gate_up: Tensor  # f32[2 I, D]
+    down: Tensor  # f32[D, I]
+
+
+def dense(
+    x: Tensor, weights: Dense, heads: int, eps: float, cos: Tensor, sin: Tensor,
+    keys: Tensor, values: Tensor, start: int,
+) -> Tensor:  # fmt: skip
+    """One whole layer for rows x f32[1, N, D] with their angles [1, 1, N, R]: its keys and values
+    are written to the buffers f32[1, G, room, S] from position `start` on."""
+    rows, given = array(x)[0], tuple(map(array, weights))
+    out, turns = np.empty_like(rows), (array(cos)[0, 0], array(sin)[0, 0])
+    _dense(rows, *given, heads, eps, *turns, keys.numpy()[0], values.numpy()[0], start, out)
+    return torch.from_numpy(out).unsqueeze(0)
+
+
+@compiled(ROWS, ROW, ROWS, ROWS, ROWS, ROW, ROW, ROWS, ROW, ROWS, ROWS, i8, f8, ROWS, ROWS, CUBE,
+          CUBE, i8, ROWS)  # fmt: skip
+def _dense(x, norm, ask, know, tell, q_norm, k_norm, leave, after, gate_up, down, heads, eps, cos,
+           sin, keys, values, start, out):  # fmt: skip
+    count, size, groups = x.shape[0], q_norm.shape[0], keys.shape[0]
+    gated = ask.shape[0] > heads * size
+    q = np.empty((heads, count, size), np.float32)
+    k = np.empty((groups, count, size), np.float32)
+    v = np.empty((groups, count, size), np.float32)
+    mixed = np.empty((heads, count, size), np.float32)
+    joined = np.empty((count, heads * size), np.float32)
+    gate = np.empty((count, heads * size if gated else 0), np.float32)
+    normed = np.empty(x.shape, np.float32)
+    _rms_norm(x, norm, 1.0, eps, normed)
+    _enter(normed, ask, know, tell, q_norm, k_norm, eps, cos, sin, q, k, v, gate)
+    end, share = start + count, heads // groups
+    for g in range(groups):
+        keys[g, start:end] = k[g]
+        values[g, start:end] = v[g]
+        here = slice(g * share, (g + 1) * share)
+        _attend(q[here], keys[g, :end], values[g, :end], mixed[here])
+    for n in range(count):
+        for h in range(heads):
+            for i in range(size):
+                joined[n, h * size + i] = mixed[h, n, i]
+        if gated:
+            for i in range(heads * size):
+                joined[n, i] /= np.float32(1) + _exp(-gate[n, i])
+    _linear(joined, leave, out)
+    for n in range(count):
+        for d in range(x.shape[1]):
+            out[n, d] += x[n, d]
+    _rms_norm(out, after, 1.0, eps, normed)
+    one = np.zeros((count, 1), np.int64)
+    only = np.ones((count, 1), np.float32)
+    wide = gate_up.reshape(1, gate_up.shape[0], gate_up.shape[1])
+    back = down.reshape(1, down.shape[0], down.shape[1])
+    _experts(normed, one, only, wide, back, out)
 
 
 def angles(places: Tensor, axis: Tensor, inverse: Tensor) -> tuple[Tensor, Tensor]:

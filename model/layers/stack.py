@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from model.layers.attention import Attention, AttentionConfig
+from model.layers import single
+from model.layers.attention import FEW, Attention, AttentionConfig, Causal
 from model.layers.deltanet import DeltaConfig, DeltaNet
 from model.layers.moe import Experts, Mlp, MoeConfig, Router, SparseMoe
 from model.layers.norm import RMSNorm
@@ -73,10 +74,40 @@ class Block(nn.Module):
         angles: Angles,
         past: KeyValues | DeltaPast | None = None,
     ) -> tuple[Float[Tensor, "batch time width"], KeyValues | DeltaPast]:
+        if x.shape[:2].numel() <= FEW and single.plain(x) and self._bare():
+            return self._dense(x, angles, past)
         mixed = self.mixer_norm(x)
         mixed, past = self.mixer(mixed, angles, past) if self.full else self.mixer(mixed, past)
         x = x + mixed
         return x + self.ffn(self.ffn_norm(x)), past
+
+    def _bare(self) -> bool:
+        """Is this full attention and a dense feed-forward, nothing exchanged, and nobody looks?"""
+        if type(self.ffn) is not Mlp or type(self.mixer) is not Attention:
+            return False
+        core = self.mixer.core
+        parts = self.mixer_norm, self.mixer, core, self.ffn_norm, self.ffn
+        return (
+            type(core) is Causal
+            and self.ffn.down.weight.dtype == torch.float32
+            and not any(part._forward_hooks or part._forward_pre_hooks for part in parts)
+        )
+
+    def _dense(self, x: Tensor, angles: Angles, past: KeyValues | None) -> tuple[Tensor, KeyValues]:
+        """All of `forward` in one loop, where a position or two come at a time (MTP's depth)."""
+        mixer, ffn = self.mixer, self.ffn
+        weights = single.Dense(
+            self.mixer_norm.weight, mixer.q_proj.weight, mixer.k_proj.weight, mixer.v_proj.weight,
+            mixer.q_norm.weight, mixer.k_norm.weight, mixer.o_proj.weight, self.ffn_norm.weight,
+            ffn.gate_up.weight, ffn.down.weight,
+        )  # fmt: skip
+        size = mixer.config
+        if past is None:
+            none = x.new_empty(1, size.kv_heads, 0, size.head_dim)
+            past = KeyValues.start(none, none)
+        start, past = past.length, past.room(x.shape[1])
+        y = single.dense(x, weights, size.heads, self.ffn_norm.eps, *angles, *past.buffers, start)
+        return y, past
 
 
 class Stack(nn.Module):

@@ -239,13 +239,7 @@ class _Row:
 
     def audio(self, audio: Audio) -> None:
         self.mark(self.tokenizer.audio_start)
-        stamped = -1
         for index in range(self.heard(audio)):
-            if self.clock.interval is not None:
-                period = floor(index * TICK / self.clock.interval + 1e-6)
-                if period > stamped:
-                    self.stamp(audio.start + index * TICK)
-                    stamped = period
             self.sound(audio, index)
         self.mark(self.tokenizer.audio_end)
 
@@ -253,7 +247,12 @@ class _Row:
         return self.hear(-(-len(audio.samples) * RATE // audio.rate))
 
     def sound(self, audio: Audio, index: int) -> None:
+        """A tick of sound; a timestamp before the first one of every interval."""
         begin = audio.start + index * TICK
+        if self.clock.interval is not None:
+            period = TICK / self.clock.interval
+            if floor(index * period + 1e-6) > floor((index - 1) * period + 1e-6):
+                self.stamp(begin)
         place = (self.next,) * 3
         self.put(self.tokenizer.audio_pad, Modality.AUDIO, place, (begin, begin + TICK))
 

@@ -4,14 +4,20 @@
 
 Several questions share one picture: its tokens cost more than all their words. While an answer is
 written, the scene says which cells or which ticks of sound it is about, and one attention head is
-told to look there (stages.Guided), as the ear's is in `hear`.
+told to look there (stages.Guided), as the ear's is in `hear`: at the first moment of what is named,
+at its last while its end is told, and along a line while its words are written.
 
-Left out: where to look for voices, and for things that are asked for in vain.
+Times are answered as the clock tells them: the moment at which something is heard to begin or end
+is that of the next timestamp, the first that can know of it, and its digits are what is looked at.
+Where none follows, the answer is exact.
+
+Left out: where to look for things that are asked for in vain; when each word of a line sounds (its
+characters are taken to be equally long).
 Letters: T tokens.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +25,7 @@ import numpy as np
 from model.data.ask import Task
 from model.data.catalog import SOUNDS
 from model.data.draw import box
-from model.data.scenes import Scene, Thing
+from model.data.scenes import Line, Scene, Sound, Thing
 from model.senses.message import Audio, Message, Part, Text
 from model.senses.prompt import Clock, Modality, Plan, plan
 from model.senses.tokenizer import Tokenizer
@@ -33,13 +39,27 @@ class Exchange(NamedTuple):
     heard: np.ndarray  # i64[T, 2], first and last position to look at for the next token, or -1
 
 
+At = tuple[int, int]  # first and last position in the row
+
+MOMENT = re.compile(r"(?<![Ff]or )\b\d+\.\d\b")  # not how long
+TIME = re.compile(r'(to |goes away at |"end": )?(\d+\.\d)')  # with what tells that something ends
+
+
 class Mention(NamedTuple):
-    """A thing or a sound, and where it is."""
+    """A thing, a sound or somebody who speaks, and where that begins and ends."""
 
     words: tuple[str, ...]  # any of them names it
     color: str
-    first: int  # positions in the row
-    last: int
+    begins: At
+    ends: At
+    heard: bool
+
+
+class Spoken(NamedTuple):
+    """A line, and where it is heard."""
+
+    text: str
+    slots: np.ndarray  # i64[n], positions in the row
 
 
 def exchange(
@@ -47,20 +67,47 @@ def exchange(
     clock: Clock, look: Callable[[int, int], tuple[int, int]],
 ) -> Exchange:  # fmt: skip
     """The row of a scene and of `tasks` about it; `parts` is what is seen and heard of it."""
-    messages = []
+    shown = plan([Message("user", tuple(parts))], tokenizer, clock, look=look, answer=False)
+    mentions, lines = _mentions(scene, shown, look), _lines(scene, shown)
+    clocks, messages = _clocks(shown, tokenizer), []
     for i, task in enumerate(tasks):
         before = tuple(parts) if i == 0 else ()
         messages.append(Message("user", (*before, Text(task.question))))
-        messages.append(Message.of("assistant", task.answer))
+        messages.append(Message.of("assistant", _told(task, mentions, clocks)))
     laid = plan(messages, tokenizer, clock, answer=False, look=look)
     ids = laid.ids.numpy()
     targets, heard = np.full(len(ids), IGNORE), np.full((len(ids), 2), -1)
-    mentions = _mentions(scene, laid, look)
     for task, (start, stop) in zip(tasks, _answers(ids, tokenizer), strict=True):
         targets[start - 1 : stop] = ids[start : stop + 1]  # the end as well
         pieces = [tokenizer.piece(int(token)) for token in ids[start:stop]]
-        heard[start - 1 : stop - 1] = _looks(pieces, task.question, mentions)
+        heard[start - 1 : stop - 1] = _looks(pieces, task.question, mentions, lines, clocks)
     return Exchange(ids, laid.places.numpy().T, targets, heard)
+
+
+def _told(task: Task, mentions: Sequence[Mention], clocks: Iterable[str]) -> str:
+    """The answer, with the moments of what is heard as the next timestamp tells them."""
+    named = _about(task.answer, task.question, mentions)
+    times = sorted(map(float, clocks))
+
+    def moment(match: re.Match) -> str:
+        exact = float(match[0])
+        if not named or not _subject(named, match.end()).heard:
+            return match[0]
+        return f"{next((time for time in times if time > exact), exact):.1f}"
+
+    return MOMENT.sub(moment, task.answer)
+
+
+def _clocks(laid: Plan, tokenizer: Tokenizer) -> dict[str, list[int]]:
+    """The number on every timestamp -> the position in the row of each of its characters."""
+    stamps = np.flatnonzero(laid.spans.modality == Modality.TIMESTAMP)
+    clocks = {}
+    for run in np.split(stamps, np.flatnonzero(np.diff(stamps) > 1) + 1) if len(stamps) else ():
+        pieces = [tokenizer.piece(int(id)) for id in laid.ids[run]]
+        positions = [int(at) for at, piece in zip(run, pieces, strict=True) for _ in piece]
+        if number := TIME.search(b"".join(pieces).decode()):
+            clocks[number[2]] = positions[number.start(2) : number.end(2)]
+    return clocks
 
 
 def _answers(ids: np.ndarray, tokenizer: Tokenizer) -> Iterator[tuple[int, int]]:
@@ -75,30 +122,42 @@ def _answers(ids: np.ndarray, tokenizer: Tokenizer) -> Iterator[tuple[int, int]]
 def _mentions(scene: Scene, laid: Plan, look: Callable) -> list[Mention]:
     found = []
     for thing in scene.things:
-        place = _seen(scene, thing, laid, look)
-        if place:
-            found.append(Mention((thing.name,), thing.color, *place))
-    for sound in scene.sounds:
-        kind = SOUNDS[sound.name]
-        words = tuple(text.split(" ", 1)[-1] for text in (kind.heard, kind.does))
-        times = laid.spans.time
-        during = (times[:, 0] < sound.end) & (times[:, 1] > sound.start)
-        place = _run(np.flatnonzero((laid.spans.modality == Modality.AUDIO) & during))
-        if place:
-            found.append(Mention(words, "", *place))
+        shown = list(_seen(scene, thing, laid, look))
+        if shown:
+            found.append(Mention((thing.name,), thing.color, shown[0], shown[-1], False))
+    for part in (*scene.sounds, *scene.lines):
+        words = (part.speaker,) if isinstance(part, Line) else _names(part)
+        slots = _sounding(laid, part)
+        if len(slots):
+            found.append(Mention(words, "", _run(slots), (int(slots[-1]),) * 2, True))
     return found
 
 
-def _run(positions: np.ndarray) -> tuple[int, int] | None:
+def _names(sound: Sound) -> tuple[str, ...]:
+    kind = SOUNDS[sound.name]
+    return tuple(text.split(" ", 1)[-1] for text in (kind.heard, kind.does))
+
+
+def _lines(scene: Scene, laid: Plan) -> list[Spoken]:
+    heard = [Spoken(line.text, _sounding(laid, line)) for line in scene.lines]
+    return [line for line in heard if len(line.slots)]
+
+
+def _sounding(laid: Plan, part: Sound | Line) -> np.ndarray:
+    """Positions i64[n] of the ticks of sound in which it is heard."""
+    times = laid.spans.time
+    during = (times[:, 0] < part.end) & (times[:, 1] > part.start)
+    return np.flatnonzero((laid.spans.modality == Modality.AUDIO) & during)
+
+
+def _run(positions: np.ndarray) -> At:
     """The first of them, and the last that follows it without a gap."""
-    if not len(positions):
-        return None
     gap = np.flatnonzero(np.diff(positions) > 1)
     return int(positions[0]), int(positions[gap[0] if len(gap) else -1])
 
 
-def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> tuple[int, int] | None:
-    """The cells in the row of cells through the thing's middle, when it is first seen."""
+def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At]:
+    """Whenever it is seen: the cells in the row of cells through the thing's middle."""
     for index, part in enumerate(laid.parts):
         if isinstance(part, Text | Audio):
             continue
@@ -114,23 +173,49 @@ def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> tuple[int, 
             row = int((top + bottom) / 2 / scene.height * rows)
             first, last = (int(x / scene.width * columns) for x in (left, right - 1))
             begin = (pair * rows + row) * columns
-            return int(slots[begin + first]), int(slots[begin + last])
-    return None
+            yield int(slots[begin + first]), int(slots[begin + last])
 
 
-def _looks(pieces: Sequence[bytes], question: str, mentions: Sequence[Mention]) -> np.ndarray:
-    """For every token of an answer i64[T, 2]: the place of what it is about, which is what was
-    named last, or in front of the first name what comes first; where nothing is named, what the
-    question names first, or -1."""
+def _looks(
+    pieces: Sequence[bytes], question: str, mentions: Sequence[Mention], lines: Sequence[Spoken],
+    clocks: dict[str, list[int]],
+) -> np.ndarray:  # fmt: skip
+    """For every token of an answer i64[T, 2]: the place of what it is about, or -1."""
     places = np.full((len(pieces), 2), -1)
-    named = _named(b"".join(pieces).decode("utf-8", "replace"), mentions)
-    ends = np.cumsum([len(piece) for piece in pieces])
-    if not named and (about := _named(question, mentions)):
-        named = {0: about[min(about)]}
+    raw = b"".join(pieces)
+    answer = raw.decode("utf-8", "replace")
+    named = _about(answer, question, mentions)
+    ends = np.cumsum([len(piece) for piece in pieces])  # bytes; names and times have no others
+    times = list(TIME.finditer(answer))
     for i, end in enumerate(ends if named else ()):
-        start = max((start for start in named if start < end), default=min(named))
-        places[i] = named[start].first, named[start].last
+        about = _subject(named, int(end))
+        places[i] = about.begins
+        for time in times:
+            within = end - len(pieces[i]) - time.start(2)  # which character of it comes next
+            if -1 <= within < len(time[2]):
+                places[i] = about.ends if time[1] else about.begins
+            if about.heard and 0 <= within < len(time[2]) and time[2] in clocks:
+                places[i] = clocks[time[2]][within]
+    for line in lines:
+        text, last = line.text.encode(), len(line.slots) - 1
+        begin = raw.find(text)
+        for i, end in enumerate(ends if begin >= 0 else ()):
+            middle = (end - len(pieces[i]) / 2 - begin) / len(text)
+            if 0 <= middle < 1:
+                at = int(middle * len(line.slots))
+                places[i] = line.slots[[max(0, at - 1), min(last, at + 1)]]
     return places
+
+
+def _about(answer: str, question: str, mentions: Sequence[Mention]) -> dict[int, Mention]:
+    """What an answer names, by where; where nothing is named, what the question names first."""
+    named, asked = _named(answer, mentions), _named(question, mentions)
+    return named or ({0: asked[min(asked)]} if asked else {})
+
+
+def _subject(named: dict[int, Mention], end: int) -> Mention:
+    """What was named last in front of a character, or what is named first."""
+    return named[max((start for start in named if start < end), default=min(named))]
 
 
 def _named(text: str, mentions: Sequence[Mention]) -> dict[int, Mention]:

@@ -1,6 +1,6 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/render, world, talk, turns: last.safetensors (or of an earlier stage: codec, hear, speak)
+    runs/render, world, talk, mtp, turns: last.safetensors (or of an earlier: codec, hear, speak)
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (without `world`, the vision encoder; without `turns`, the head for turns)
@@ -23,20 +23,21 @@ from model.train.loop import weights
 CODEC = ("render", "codec")  # the later stage first
 HEAR = ("world", "hear")
 TALKER = ("talk", "speak")
+MTP = ("mtp",)  # if it ran: `talk` has trained it already
 TURNS = ("turns",)
 
 
 def assemble(
-    runs: str | Path, stages: Sequence[Sequence[str]] = (CODEC, HEAR, TALKER, TURNS),
+    runs: str | Path, stages: Sequence[Sequence[str]] = (CODEC, HEAR, TALKER, MTP, TURNS),
     config: OmniConfig | None = None, seed: int = 0, start: Omni | None = None,
 ) -> Omni:  # fmt: skip
-    """The model with the weights of these stages below `runs`; each must be there but for `turns`,
-    and but for those that the model `start` has already."""
+    """The model with the weights of these stages below `runs`; each must be there but for `mtp` and
+    `turns`, and but for those that the model `start` has already."""
     torch.manual_seed(seed)
     omni = start or Omni(config or OmniConfig.micro())
     for names in stages:
         path = checkpoint(Path(runs), *names)
-        if path is None and (start or names == TURNS):
+        if path is None and (start or names in (MTP, TURNS)):
             continue
         if path is None:
             raise FileNotFoundError(
@@ -50,6 +51,9 @@ def assemble(
             (omni.thinker, ("thinker.", "hear.thinker.")),
             (omni.thinker.turns, ("turns.",)),
             (omni.talker, ("talker.", "speak.talker.")),
+            (omni.talker.mtp.enter, ("mtp.enter.",)),
+            (omni.talker.mtp.stack, ("mtp.stack.",)),
+            (omni.talker.mtp.heads, ("mtp.heads.",)),
         ):
             for prefix in prefixes:
                 _put(module, state, prefix, path)

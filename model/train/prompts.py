@@ -26,7 +26,7 @@ FEWEST, MOST = 19, 75  # 1.5 s, 6 s
 NAME = 0.65  # of the named clips are asked for by name, the others by a description
 TOLD = 0.9  # of the manners are told
 # shares of plain first voices, other named ones, bent speakers, foreign networks' voices:
-SHARES = {False: (0.45, 0.25, 0.30, 0.0), True: (0.15, 0.20, 0.50, 0.15)}
+SHARES = {False: (0.45, 0.25, 0.30, 0.0), True: (0.10, 0.15, 0.40, 0.35)}
 
 
 class Prompts:

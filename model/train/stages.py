@@ -5,8 +5,8 @@
     speak   Talker and MTP: say sentences from codes
     talk    Talker and MTP: say the Thinker's answers, hearing its states of the question
 
-`codec` has its own file. Each stage is a module, a loss and a pure function step -> batch for the
-one loop (loop.py). Left out: vision and turn-taking data.
+`codec`, `look`, `world`, `mtp` and `turns` have files of their own. Each stage is a module, a loss
+and a pure function step -> batch for the one loop (loop.py).
 """
 
 from collections.abc import Sequence
@@ -62,6 +62,7 @@ ASK = (
 )
 SLOTS = 4  # phone steps (40 ms) an ear state
 STATE_MS = 160.0  # of an ear state
+RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
 
 class Ear(nn.Module):
@@ -193,41 +194,53 @@ class Speak(nn.Module):
     def forward(
         self, batch: SpeakBatch, states: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """`states` f[n, D]: what the Thinker made of the sounds in `batch.before`, in order."""
-        talker = self.talker
-        frame = batch.frame.unsqueeze(-1)
-        x = torch.where(frame, talker.embed_frames(batch.heard), talker.words(batch.words))
-        x = x * batch.keep.unsqueeze(-1)
-        if states is not None:
-            x = fill(x, batch.before, talker.listen(states))
-        hidden, _ = talker(x)
+        """`states` as in `read`."""
+        talker, hidden = self.talker, self.read(batch, states)
         scored = batch.targets != IGNORE
         logits, targets = talker.head(hidden[scored]), batch.targets[scored]
         first = cross_entropy(logits, targets)
         codes = targets < talker.config.end
+        residual, completed = self.complete(batch, hidden)
 
-        says = scored & (batch.targets < talker.config.end)  # positions that predict a frame
-        row, at = says.nonzero(as_tuple=True)
-        some = torch.randperm(len(row), device=row.device)[: self.frames]
-        row, at = row[some], at[some]
-        true, state = batch.codes[row, at + 1], hidden[row, at]
-        taken = self._own(true, state)
-        rest = talker.mtp(state, talker.codes(taken[:, 0]), taken)
-        wanted = mending(self.books.to(state.device), true, taken)
-        residual = cross_entropy(rest, wanted)
-        led = len(true) // 2  # the others have the true codes before them
-
-        spoken = says.sum(1).float()
+        spoken = self._says(batch).sum(1).float()
         expected = (talker.frames_of(batch.words) * batch.text).sum(1) * batch.tempo
         rate = ((expected - spoken) / spoken).square().mean()
         balance, looking = self.balance.take(), self.guided.loss(batch.spoken)
         metrics = {"code0": cross_entropy(logits[codes], targets[codes]),
                    "code0_right": accuracy(logits[codes], targets[codes]),
-                   "want_end": cross_entropy(logits[~codes], targets[~codes]),
-                   "residual": residual, "code1_right": accuracy(rest[led:, 0], wanted[led:, 0]),
-                   "missed": self._missed(true[:led], taken[:led]),
+                   "want_end": cross_entropy(logits[~codes], targets[~codes]), **completed,
                    "rate": rate.sqrt(), "balance": balance, "looking": looking}  # fmt: skip
         return first + residual + 0.1 * rate + 0.3 * looking + 0.01 * balance, metrics
+
+    def read(self, batch: SpeakBatch, states: Tensor | None = None) -> Tensor:
+        """The Talker's states f[B, L, D]; `states` f[n, D]: what the Thinker made of the sounds in
+        `batch.before`, in order."""
+        talker, frame = self.talker, batch.frame.unsqueeze(-1)
+        x = torch.where(frame, talker.embed_frames(batch.heard), talker.words(batch.words))
+        x = x * batch.keep.unsqueeze(-1)
+        if states is not None:
+            x = fill(x, batch.before, talker.listen(states))
+        return talker(x)[0]
+
+    def complete(self, batch: SpeakBatch, hidden: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """MTP's loss where the Talker's states f[B, L, D] predict frames."""
+        row, at = self._says(batch).nonzero(as_tuple=True)
+        some = torch.randperm(len(row), device=row.device)[: self.frames]
+        row, at = row[some], at[some]
+        true, state = batch.codes[row, at + 1], hidden[row, at]
+        taken = self._own(true, state)
+        rest = self.talker.mtp(state, self.talker.codes(taken[:, 0]), taken)
+        wanted = mending(self.books.to(state.device), true, taken)
+        residual = cross_entropy(rest, wanted)
+        led = len(true) // 2  # the others have the true codes before them
+        return residual, {
+            "residual": residual, "code1_right": accuracy(rest[led:, 0], wanted[led:, 0]),
+            "missed": self._missed(true[:led], taken[:led]),
+        }  # fmt: skip
+
+    def _says(self, batch: SpeakBatch) -> Tensor:
+        """Positions bool[B, L] that predict a frame."""
+        return (batch.targets != IGNORE) & (batch.targets < self.talker.config.end)
 
     @torch.no_grad()
     def _own(self, true: Tensor, state: Tensor) -> Tensor:
@@ -250,9 +263,9 @@ class Speak(nn.Module):
 class Talk(nn.Module):
     """Talker and MTP, hearing what a frozen ear and Thinker make of the question."""
 
-    def __init__(self, omni: Omni, books: np.ndarray):
+    def __init__(self, omni: Omni, books: np.ndarray, frames: int = 1024):
         super().__init__()
-        self.speak = Speak(omni, books)
+        self.speak = Speak(omni, books, frames)
         self.senses = [omni.ear, omni.thinker]  # a list: not trained, not saved with this stage
         self.pad = omni.tokenizer.audio_pad
 
@@ -325,8 +338,11 @@ class HearData:
     questions: list[tuple[int, Turn]] = field(init=False)
     quiz: Quiz = field(init=False)
     splicer: Splicer | None = field(init=False)
+    chances: np.ndarray = field(init=False)  # f64[clips], cumulated, of being drawn
 
     def __post_init__(self):
+        often = np.array([RARE if row["source"] == "kokoro" else 1.0 for row in self.features.rows])
+        self.chances = np.cumsum(often) / often.sum()
         self.quiz = Quiz("valid" if self.clean else "train")
         self.splicer = None if self.clean else Splicer(self.features)
         index = {row["id"]: i for i, row in enumerate(self.features.rows)}
@@ -339,7 +355,7 @@ class HearData:
         asked = round(heard * self.asks) if self.questions else 0
         rows, clips, places = [], [], []
         tokenizer = self.omni.tokenizer
-        for i in alike(self.features.frames, heard - asked, rng):
+        for i in alike(self.features.frames, heard - asked, rng, self.chances):
             clip = self.features[i]
             ask = Text(str(rng.choice(ASK)))
             clips.append(clip)
@@ -530,15 +546,20 @@ def talk(
     module = Talk(omni, made.books)
     if start:
         module.speak.load_state_dict(weights(start))
+    data, held_out = talk_data(omni, store, cache, made, run.seed)
+    return train(module, module, data, run, recipe or Recipe(lr=4e-4), held_out)
 
-    aloud = SpeakData(omni, spoken(store, "train", made), made, seed=run.seed)
+
+def talk_data(
+    omni: Omni, store: Store, cache: Path, made: Codes, seed: int
+) -> tuple[TalkData, list[TalkBatch]]:
+    """Answers to train on, and held-out ones."""
+    aloud = SpeakData(omni, spoken(store, "train", made), made, seed=seed)
     features = Features.build(store, "train", cache)
     turns = [turn for turn in store.turns("train") if turn.answer_audio in made]
     if len(turns) < 2:
         raise ValueError("no answer of the turns has codes: write the codes of all train clips")
     apart = turns[::50]  # held out: only the turns of `train` have spoken answers
     learnt = [turn for i, turn in enumerate(turns) if i % 50]
-    data = TalkData(aloud, features, learnt, seed=run.seed)
-    valid = TalkData(aloud, features, apart, seed=run.seed, share=1.0, clean=True)
-    held_out = [valid(-1 - i) for i in range(3)]
-    return train(module, module, data, run, recipe or Recipe(lr=4e-4), held_out)
+    valid = TalkData(aloud, features, apart, seed=seed, share=1.0, clean=True)
+    return TalkData(aloud, features, learnt, seed=seed), [valid(-1 - i) for i in range(3)]

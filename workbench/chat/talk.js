@@ -11,7 +11,7 @@ const meter = element.querySelector(".talk-meter i");
 const ahead = element.querySelector(".talk-ahead");
 const halt = element.querySelector(".talk-stop");
 const volume = element.querySelector(".talk-volume input");
-const blind = element.querySelector(".talk").dataset.blind;
+const sight = element.querySelector(".talk").dataset.sight;
 
 function made(tag, name, text) {
   const node = document.createElement(tag);
@@ -211,7 +211,7 @@ function exchangeNode(exchange) {
   const question = made("div", "talk-question");
   const files = made("span", "talk-files");
   const seen = made("div", "talk-seen");
-  const note = made("p", "talk-blind");
+  const note = made("p", "talk-sight");
   const text = made("p", "talk-asked");
   question.append(files, seen, note, text);
   const error = made("p", "talk-error");
@@ -231,7 +231,7 @@ function drawSeen(nodes, pictures) {
   nodes.seen.replaceChildren(
     ...shown.map(([address, told]) => Object.assign(made("img"), { src: address, alt: told, title: told })),
   );
-  put(nodes.note, shown.length ? blind : "");
+  put(nodes.note, shown.length ? sight : "");
 }
 
 function inspect(answer, beside) {

@@ -80,8 +80,9 @@ class Board:
         except (KeyError, TypeError, json.JSONDecodeError) as error:
             raise ValueError(f"{path} is no board of figures: {error}") from error
 
-    def markdown(self, before: "Board | None" = None) -> str:
-        """The table, with the command that made it; beside it what was measured `before`."""
+    def markdown(self, before: "Board | None" = None, notes: bool = True) -> str:
+        """The table, with the command that made it; beside it what was measured `before`, below it
+        what else is to be said of a row."""
         old = {f.row.name: _number(f.value, f.row) for f in before.figures} if before else {}
         past = " before |" if before else ""
         lines = [
@@ -97,14 +98,16 @@ class Board:
                 f"| {_wanted(f.row, f.row.bar)} | {_wanted(f.row, f.row.stretch)} "
                 f"| {_verdict(f)} | {f.judge} |"
             )
-        notes = [f"- {f.row.name}: {f.note}" for f in self.figures if f.note]
         told = (
             f"Made by `{self.command}` on {self.made[:10]}, {self.machine}; weights "
             f"`{self.weights}`. Floor: what the judge gets wrong on the original voice."
         )
         if before:
             told += f" Before: weights `{before.weights}`, measured on {before.made[:10]}."
-        return "\n".join([*lines, "", told, "", *notes]) + "\n"
+        lines += ["", told]
+        if notes:
+            lines += ["", *(f"- {f.row.name}: {f.note}" for f in self.figures if f.note)]
+        return "\n".join(lines) + "\n"
 
 
 def run(

@@ -19,7 +19,7 @@ from model.senses.prompt import Clock
 from model.turn import Chunk, State, Voice, answer, hear, imitated, say
 
 RATE = 24_000  # of everything a candidate says
-TOLD = 2.0  # seconds between timestamps in sound, where times are asked for
+TOLD = 0.4  # seconds between timestamps in sound, where times are asked for
 
 
 @dataclass(frozen=True)

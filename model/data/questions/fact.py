@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from model.data.check import Check
 from model.data.scenes import Scene
@@ -18,10 +19,18 @@ class Fact:
 Asked = tuple[str, Callable[[Scene], Iterator[Fact]]]
 
 
-def phrasings_of(text: str) -> dict[str, tuple[str, ...]]:
-    """One task a line: its name, a colon, phrasings."""
+class Phrasings(NamedTuple):
+    """Ways to ask one thing."""
+
+    known: tuple[str, ...]  # in training and validation
+    unseen: tuple[str, ...]  # in the test alone
+
+
+def phrasings_of(text: str) -> dict[str, Phrasings]:
+    """One task a line: its name, a colon, phrasings; after || those of the test."""
     found = {}
     for line in text.strip().splitlines():
         name, _, rest = line.partition(":")
-        found[name.strip()] = tuple(part.strip() for part in rest.split("|"))
+        parts = (tuple(map(str.strip, part.split("|"))) for part in rest.split("||"))
+        found[name.strip()] = Phrasings(*parts)
     return found

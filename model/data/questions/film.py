@@ -112,25 +112,55 @@ ASKED: dict[str, Asked] = {
 PHRASINGS = phrasings_of(
     """
 appears: When does the {thing} appear? | At what time does the {thing} appear? | When do you \
-first see the {thing}? | At which second does the {thing} come? | When does the {thing} show up?
-goes: When does the {thing} go away? | At what time does the {thing} disappear? | When do you \
-last see the {thing}? | Until when is the {thing} there? | At which second is the {thing} gone?
-visible: How long is the {thing} there? | How long do you see the {thing}? | For how many seconds \
-is the {thing} shown? | How long can one see the {thing}? | How many seconds is the {thing} \
-there?
+first see the {thing}? | At which second does the {thing} come? | When can you first see the \
+{thing}? | At what second does the {thing} appear? | When does the {thing} come? | Tell me when \
+the {thing} appears. | From when on is the {thing} there? | When did the {thing} appear? | When \
+is the {thing} first to be seen? | Since when is the {thing} shown? || When does the {thing} show \
+up?
+goes: When does the {thing} go away? | When do you last see the {thing}? | Until when is the \
+{thing} there? | At which second is the {thing} gone? | When does the {thing} disappear? | When \
+is the {thing} gone? | At what second does the {thing} go? | Tell me when the {thing} goes away. \
+| Until what time can you see the {thing}? | When did the {thing} go? | When does the {thing} \
+leave? | Till when is the {thing} shown? || At what time does the {thing} disappear?
+visible: How long do you see the {thing}? | For how many seconds is the {thing} shown? | How long \
+can one see the {thing}? | How many seconds is the {thing} there? | How long can you see the \
+{thing}? | For how long is the {thing} shown? | For how many seconds can you see the {thing}? | \
+Tell me how long the {thing} is there. | How long was the {thing} shown? | For how long do you \
+see the {thing}? | How many seconds can one see the {thing}? | How long is the {thing} to be \
+seen? || How long is the {thing} there?
 first seen: What appears first? | Which thing do you see first? | What came first? | Name the \
-first thing to be seen. | Which thing is the first to appear?
+first thing to be seen. | Which thing came first? | What do you see first? | What is shown first? \
+| Tell me what appears first. | What is the first thing you see? | Which thing appears before all \
+others? | What was there first? | Say which thing is shown first. || Which thing is the first to \
+appear?
 moves: Which way does the {thing} move? | Where does the {thing} go? | In which direction does \
-the {thing} move? | How does the {thing} move? | Which direction does the {thing} take?
-seen at: What do you see at {time} seconds? | What is there at {time} seconds? | What is shown at \
-second {time}? | At {time} seconds, what do you see? | Which things are there at {time} seconds?
+the {thing} move? | How does the {thing} move? | To which side does the {thing} move? | Tell me \
+where the {thing} goes. | Where does the {thing} move to? | Which way does the {thing} go? | In \
+what direction does the {thing} go? | Say how the {thing} moves. | Where is the {thing} going? | \
+Does the {thing} go left, right, up or down? || Which direction does the {thing} take?
+seen at: What do you see at {time} seconds? | What is there at {time} seconds? | At {time} \
+seconds, what do you see? | Which things are there at {time} seconds? | At second {time}, what is \
+there? | What can you see at {time} seconds? | Which things do you see at {time} seconds? | Tell \
+me what is there at {time} seconds. | At {time} seconds, what is shown? | What is on the screen \
+at {time} seconds? | Name what you see at {time} seconds. | What is to be seen when {time} \
+seconds have passed? || What is shown at second {time}?
 seen with sound: What do you see when {does}? | What is on the screen when {does}? | Which things \
-are shown when {does}? | When {does}, what can be seen? | What is there to see while {does}?
-seen with line: What do you see when {who} speaks? | What is on the screen while {who} speaks? | \
-Which things are shown when {who} speaks? | While {who} talks, what can be seen? | What is there \
-to see when {who} speaks?
+are shown when {does}? | What is there to see while {does}? | What is there when {does}? | What \
+can you see when {does}? | Which things do you see when {does}? | Tell me what is shown while \
+{does}. | When {does}, what do you see? | While {does}, what is on the screen? | What is shown \
+when {does}? || When {does}, what can be seen?
+seen with line: What is on the screen while {who} speaks? | Which things are shown when {who} \
+speaks? | While {who} talks, what can be seen? | What is there to see when {who} speaks? | What \
+is there while {who} speaks? | What can you see when {who} speaks? | Which things do you see \
+while {who} speaks? | Tell me what is shown when {who} speaks. | When {who} speaks, what is on \
+the screen? | While {who} speaks, what do you see? | What is shown while {who} talks? || What do \
+you see when {who} speaks?
 heard with: What do you hear while the {thing} is there? | Which sound is there while you see the \
-{thing}? | What can be heard when the {thing} is shown? | While the {thing} is on the screen, \
-what do you hear? | What sounds as long as the {thing} is there?
+{thing}? | While the {thing} is on the screen, what do you hear? | What sounds as long as the \
+{thing} is there? | What do you hear when you see the {thing}? | Which sound do you hear while \
+the {thing} is there? | Tell me what sounds while the {thing} is shown. | While you see the \
+{thing}, what do you hear? | When the {thing} is there, what can you hear? | What can one hear \
+while the {thing} is to be seen? | Which sound goes with the {thing}? || What can be heard when \
+the {thing} is shown?
 """
 )

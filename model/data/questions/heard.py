@@ -128,31 +128,59 @@ ASKED: dict[str, Asked] = {
 
 PHRASINGS = phrasings_of(
     """
-sound: What do you hear? | What made the sound? | What is that sound? | Which sound is this? | \
-Name the sound. | What can be heard? | What is making this noise?
-sounds: Which sounds do you hear? | Name all the sounds. | What are the sounds? | List what you \
-hear. | Which things make a sound? | What sounds can be heard?
-count sound: How many times do you hear {heard}? | How often do you hear {heard}? | Count how \
-many times you hear {heard}. | How often can you hear {heard}? | How many times can {heard} be \
-heard?
-hears: Do you hear {heard}? | Can you hear {heard}? | Did you hear {heard}? | Can {heard} be \
-heard? | Does one hear {heard}?
-first sound: What do you hear first? | Which sound comes first? | What was the first sound? | \
-What sounded first? | Name the first sound.
-last sound: What do you hear last? | Which sound comes last? | What was the last sound? | What \
-sounded last? | Name the last sound.
+sound: What do you hear? | What made the sound? | What is that sound? | What can be heard? | What \
+is making this noise? | Tell me what you hear. | What sound is that? | Which sound do you hear? | \
+What sound do you hear? | What was that? | What sounds here? | What did you hear? | Which noise \
+is this? | Say what is to be heard. | What is it that sounds? || Name the sound. | Which sound is \
+this?
+sounds: Which sounds do you hear? | Name all the sounds. | What are the sounds? | What sounds can \
+be heard? | What sounds are there? | Tell me all the sounds. | Which sounds are there? | What are \
+all the sounds you hear? | Say which sounds you hear. | Name every sound. | What sounds do you \
+hear? | What all can be heard? || List what you hear. | Which things make a sound?
+count sound: How many times do you hear {heard}? | Count how many times you hear {heard}. | How \
+often can you hear {heard}? | How many times can {heard} be heard? | How many times does one hear \
+{heard}? | Count {heard}: how many times? | How many times is {heard} to be heard? | How many \
+times did you hear {heard}? | Tell me how often {heard} can be heard. | Say how many times you \
+hear {heard}. | What is the number of times that you hear {heard}? || How often do you hear \
+{heard}?
+hears: Do you hear {heard}? | Did you hear {heard}? | Can {heard} be heard? | Does one hear \
+{heard}? | Is {heard} to be heard? | Is there {heard}? | Do you hear {heard} anywhere? | Is \
+{heard} among the sounds? | Was {heard} to be heard? | Tell me: can one hear {heard}? | Are you \
+able to hear {heard}? || Can you hear {heard}?
+first sound: Which sound comes first? | What was the first sound? | What sounded first? | Name \
+the first sound. | Which sound is the first? | What can be heard first? | Tell me the first \
+sound. | Which of the sounds came first? | What is to be heard at first? | What did you hear \
+first? | What does one hear first of all? | Say what sounds first. || What do you hear first?
+last sound: Which sound comes last? | What was the last sound? | What sounded last? | Name the \
+last sound. | Which sound is the last? | What can be heard last? | Tell me the last sound. | \
+Which of the sounds came last? | What is to be heard at the end? | What did you hear last? | What \
+does one hear last of all? | Say what sounds last. || What do you hear last?
 after sound: What do you hear after {heard}? | Which sound follows {heard}? | What comes after \
-{heard}? | After {heard}, what sound is next? | What sounded next after {heard}?
-when sound: When do you hear {heard}? | At what time do you hear {heard}? | When does one hear \
-{heard}? | At which second do you hear {heard}? | When can {heard} be heard? | Tell me the time \
-of {heard}.
+{heard}? | What sounded next after {heard}? | Which sound comes after {heard}? | What follows \
+{heard}? | What did you hear after {heard}? | After {heard}, what do you hear? | Tell me the \
+sound after {heard}. | Which sound is next after {heard}? | What is to be heard after {heard}? || \
+After {heard}, what sound is next?
+when sound: When do you hear {heard}? | At which second do you hear {heard}? | When can {heard} \
+be heard? | Tell me the time of {heard}. | When did you hear {heard}? | When is {heard} to be \
+heard? | At which time can {heard} be heard? | When does {heard} come? | At what second is \
+{heard} to be heard? | Say when you hear {heard}. | Where in time is {heard}? | When was {heard} \
+to be heard? || When does one hear {heard}? | At what time do you hear {heard}?
 long sound: How long do you hear {heard}? | How long can {heard} be heard? | How many seconds do \
-you hear {heard}? | For how long can you hear {heard}? | How long does one hear {heard}?
-span sound: From when to when do you hear {heard}? | Give start and end of {heard}. | From which \
-second to which second do you hear {heard}? | From when to when can {heard} be heard? | Between \
-which times does one hear {heard}?
-heard at: What do you hear at {time} seconds? | Which sound is there at {time} seconds? | What is \
-to be heard at second {time}? | At {time} seconds, what do you hear? | What sounds at {time} \
-seconds?
+you hear {heard}? | For how long can you hear {heard}? | For how many seconds can {heard} be \
+heard? | How many seconds long is {heard}? | Tell me how long you hear {heard}. | How long is \
+{heard} to be heard? | What is the length of {heard}? | For how long is there {heard}? | How long \
+did you hear {heard}? || How long does one hear {heard}?
+span sound: Give start and end of {heard}. | From which second to which second do you hear \
+{heard}? | From when to when can {heard} be heard? | Between which times does one hear {heard}? | \
+Tell me when {heard} starts and ends. | When does {heard} begin and when does it end? | Start and \
+end of {heard}, please. | From what time to what time can one hear {heard}? | Between which \
+seconds do you hear {heard}? | Say from when to when you hear {heard}. | When do you begin and \
+when do you stop to hear {heard}? || From when to when do you hear {heard}?
+heard at: What do you hear at {time} seconds? | Which sound is there at {time} seconds? | At \
+{time} seconds, what do you hear? | What sounds at {time} seconds? | At second {time}, what do \
+you hear? | What can you hear at {time} seconds? | Which sound do you hear at {time} seconds? | \
+At {time} seconds, what can be heard? | Tell me what sounds at {time} seconds. | What is to be \
+heard when {time} seconds have passed? | Name what you hear at {time} seconds. || What is to be \
+heard at second {time}?
 """
 )

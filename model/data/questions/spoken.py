@@ -106,26 +106,54 @@ ASKED: dict[str, Asked] = {
 
 PHRASINGS = phrasings_of(
     """
-who: Who speaks? | Who is speaking? | Who do you hear? | Whose voice is that, or whose voices? | \
-Which people speak: man, woman, child? | Who talks here?
+who: Who speaks? | Who do you hear? | Whose voice is that, or whose voices? | Which people speak: \
+man, woman, child? | Which people do you hear? | Tell me who speaks. | Who is it that speaks? | \
+Who can be heard speaking? | Is it a man, a woman or a child? | Which person speaks? | Say whose \
+voice you hear. | Who is talking? || Who talks here? | Who is speaking?
 speakers: How many people speak? | How many voices do you hear? | How many speakers are there? | \
-Count the speakers. | How many different people talk? | What is the number of voices?
-said: What does {who} say? | What did {who} say? | Write down what {who} says. | Which words does \
-{who} say? | Repeat what {who} says. | Tell me the words of {who}.
+What is the number of voices? | How many people do you hear? | How many people are talking? | How \
+many persons speak? | Tell me how many people speak. | What is the number of speakers? | How many \
+voices are there? | How many different voices can you hear? | Say how many people speak. || Count \
+the speakers. | How many different people talk?
+said: What did {who} say? | Write down what {who} says. | Which words does {who} say? | Tell me \
+the words of {who}. | What are the words of {who}? | Tell me what {who} says. | What did you hear \
+{who} say? | Which words did {who} say? | Write what {who} said. | What is said by {who}? | \
+Transcribe what {who} says. | What can you hear {who} say? || Repeat what {who} says. | What does \
+{who} say?
 when said: When does {who} speak? | At what time does {who} start to speak? | When did {who} \
-begin to speak? | At which second does {who} start? | When can one hear {who} speaking?
+begin to speak? | When can one hear {who} speaking? | When does {who} begin? | When does {who} \
+start to talk? | At which time does {who} speak? | Tell me when {who} speaks. | From when on does \
+{who} speak? | When do you hear {who}? | At what second does {who} begin to speak? | When is \
+{who} to be heard? || At which second does {who} start?
 first speaker: Who speaks first? | Who is the first to speak? | Whose voice comes first? | Who \
-starts to speak? | Which person talks first?
-transcript: What is said? | Write down what is said. | Transcribe this. | What do they say? | \
-Please write down the speech. | Which words are spoken?
+starts to speak? | Who is heard first? | Whose voice do you hear first? | Which of them speaks \
+first? | Who was the first to speak? | Tell me who speaks first. | Who talks before the others? | \
+Who is the first speaker? || Which person talks first?
+transcript: What is said? | Transcribe this. | What do they say? | Please write down the speech. \
+| What was said? | Write what you hear. | Transcribe the speech. | Which words do you hear? | \
+What are they saying? | Tell me what is said. | Give the words that are spoken. | Type what is \
+said. | Write out the speech. | Put down all that is said. || Which words are spoken? | Write \
+down what is said.
 timed: Write down what is said, with times. | Transcribe this with times. | Give the lines with \
-start and end. | Who says what does not matter: write each line with its times. | What is said \
-when? | Transcript with timestamps, please.
-language: Which language is this? | What language is spoken? | In which language is this? | Which \
-language do you hear? | Name the language. | Tell me what language that is.
-foreign: Write down what is said in {language}. | Transcribe the {language} words. | What is \
-said, in {language}? | Write the {language} sentence. | Which {language} words do you hear?
-translate: What does it mean in English? | Translate this into English. | Say in English what was \
-said. | Translate the {language} words. | What is that in English? | Give the English for this.
+start and end. | Transcript with timestamps, please. | Write each line with its times. | What is \
+said, and when? | Give every line with start and end. | Transcribe with start and end times. | \
+Write the speech down with its times. | A transcript with times, please. | Lines and times of the \
+speech, please. | Note down what is said and when. || What is said when? | Who says what does not \
+matter: write each line with its times.
+language: In which language is this? | Which language do you hear? | Name the language. | Tell me \
+what language that is. | Which language is spoken here? | What language do you hear? | Tell me \
+the language. | In what language do they speak? | Can you name the language? | Say which language \
+it is. | What is the language of this? | In which language does this person speak? || What \
+language is spoken? | Which language is this?
+foreign: Write down what is said in {language}. | Transcribe the {language} words. | Write the \
+{language} sentence. | Which {language} words do you hear? | What are the {language} words? | \
+Write down the {language} sentence. | Transcribe what is said in {language}. | Which words are \
+said in {language}? | Write the {language} words that you hear. | Put down the {language} words. \
+| Give the words in {language}. || What is said, in {language}?
+translate: Translate this into English. | Say in English what was said. | Translate the \
+{language} words. | Give the English for this. | How do you say that in English? | English, \
+please. | Tell me in English what was said. | Give it in English. | What did they say, in \
+English? | Put this into English. | Translate what you hear. | What would that be in English? || \
+What is that in English? | What does it mean in English?
 """
 )
