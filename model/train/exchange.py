@@ -9,7 +9,7 @@ at its last while its end is told, and along a line while its words are written.
 
 Times are answered as the clock tells them: the moment at which something is heard to begin or end
 is that of the next timestamp, the first that can know of it, and its digits are what is looked at.
-Where none follows, the answer is exact.
+Where none follows so soon that the answer stays right, it is exact.
 
 Left out: where to look for things that are asked for in vain; when each word of a line sounds (its
 characters are taken to be equally long).
@@ -24,6 +24,7 @@ import numpy as np
 
 from model.data.ask import Task
 from model.data.catalog import SOUNDS
+from model.data.check import CLOSE
 from model.data.draw import box
 from model.data.scenes import Line, Scene, Sound, Thing
 from model.senses.message import Audio, Message, Part, Text
@@ -93,7 +94,7 @@ def _told(task: Task, mentions: Sequence[Mention], clocks: Iterable[str]) -> str
         exact = float(match[0])
         if not named or not _subject(named, match.end()).heard:
             return match[0]
-        return f"{next((time for time in times if time > exact), exact):.1f}"
+        return f"{next((time for time in times if exact < time <= exact + CLOSE), exact):.1f}"
 
     return MOMENT.sub(moment, task.answer)
 
