@@ -18,7 +18,7 @@ from model.data.catalog import SOUNDS
 from model.data.check import All, Event, Events, Names, Near, Says, Timed, Word, error_rate, f1
 from model.data.draw import frames, picture, times
 from model.data.mix import mix
-from model.data.scenes import Sound, Thing, sample
+from model.data.scenes import Ground, Scene, Sound, Thing, sample
 from model.data.shelf import shelf
 from model.data.sounds import RATE
 from model.senses.message import Audio, Image, Video
@@ -240,6 +240,23 @@ def test_captions_say_what_is_asked_for(train):
         caption(scene, "epic")
     with pytest.raises(ValueError, match="no senses 'smelt'"):
         caption(scene, "short", "smelt")
+
+
+def test_things_are_told_row_by_row(train):
+    """In captions, when all are named, and when they are counted."""
+    spots = {"cup": (0.8, 0.8), "dog": (0.5, 0.2), "bell": (0.2, 0.5), "lion": (0.8, 0.21)}
+    things = tuple(Thing(name, "", "noto", 0.2, (at,)) for name, at in spots.items())
+    scene = Scene(0, "train", 0.0, 0.0, 256, 256, Ground("snow", "snow"), things)
+    told = [t.answer for t in tasks(scene) if t.name.startswith(("things", "caption"))]
+    assert len(told) == 4
+    for answer in told:
+        order = [answer.index(name) for name in ("dog", "lion", "bell", "cup")]
+        assert order == sorted(order), answer
+    lions = tuple(Thing("lion", "", "noto", 0.2, (at,)) for at in spots.values())
+    counted = [t.answer for t in tasks(dataclasses.replace(scene, things=lions))
+               if t.name == "count"]  # fmt: skip
+    assert counted == ["A lion at the top, a lion at the top right, a lion on the left, a lion at "
+                       "the bottom right: there are four lions."]  # fmt: skip
 
 
 def test_counted_things_are_written_in_the_plural():

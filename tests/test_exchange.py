@@ -73,6 +73,17 @@ def test_names_point_at_the_cells_of_things(omni):
     assert [p for piece, p in places if piece in ("Y", "es", "Yes")][-1] == (10, 11)
 
 
+def test_several_of_one_name_are_pointed_at_row_by_row(omni):
+    spots = ((0.875, 0.875), (0.125, 0.125), (0.875, 0.125))  # cells 15, 0 and 3 of 4 x 4
+    dogs = tuple(Thing("dog", "red", "noto", 0.25, (spot,)) for spot in spots)
+    scene = Scene(0, "train", 0.0, 0.0, 128, 128, GROUND, dogs)
+    answer = "A red dog, a red dog, a red dog: three dogs."
+    row = rows(omni, scene, (Image(picture(scene)),), ("How many?", answer))
+    places = looked(omni, row, omni.tokenizer.image_pad)
+    assert [at for piece, at in places if piece == " red"] == [(0, 0), (3, 3), (15, 15)]
+    assert places[-2][1] == (15, 15)
+
+
 def test_in_a_film_it_is_the_first_time(omni):
     dog = Thing("dog", "", "noto", 0.25, ((0.125, 0.125),), 2.0, 4.0)
     scene = Scene(

@@ -57,6 +57,19 @@ def test_a_film_is_a_batch_of_pairs():
 
 
 @torch.inference_mode()
+def test_a_new_eye_tells_where_a_cell_is():
+    """By a linear map of its state, whatever is to be seen there."""
+    rng = np.random.default_rng(0)
+    seen = [EYE.look(rng.integers(0, 256, (1, 128, 128, 3), np.uint8)).states for _ in range(80)]
+    states = torch.cat((torch.stack(seen), torch.ones(80, 16, 1)), dim=2)
+    for where in (torch.arange(16) // 8, torch.arange(16) % 4 // 2):  # upper half, left half
+        wanted = torch.eye(2)[where].repeat(60, 1)
+        probe = torch.linalg.lstsq(states[:60].flatten(0, 1), wanted).solution
+        told = (states[60:] @ probe).argmax(-1)
+        assert (told == where).float().mean() > 0.75  # by chance 0.5
+
+
+@torch.inference_mode()
 def test_place_matters():
     pixels = np.zeros((1, 64, 64, 3), np.uint8)
     pixels[:, :32, :32] = 255

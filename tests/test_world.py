@@ -21,8 +21,9 @@ from model.omni import Omni, OmniConfig
 from model.train.look import LookData, cells, look, told_by
 from model.train.loop import Recipe, Run
 from model.train.losses import IGNORE
+from model.train.ring import RingData, ringing
 from model.train.stages import Hear, held
-from model.train.world import TOKENS, World, WorldData, ringing, world
+from model.train.world import TOKENS, World, WorldData, world
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 
@@ -96,10 +97,14 @@ def test_every_cell_is_named_as_the_scene_has_it(omni, train):
             inside = labels[(top + bottom) // 64, (left + right) // 64].tolist()
             named = marks.encode(f" {thing.name}")[:4]
             assert inside[: len(named)] == named
+            x, y = thing.path[0]
+            down, across = ("top", "middle", "bottom"), ("left", "middle", "right")
+            told = [marks.encode(f" {down[int(y * 3)]}")[0]]
+            assert inside[-2:] == [*told, marks.encode(f" {across[int(x * 3)]}")[0]]
             found.add("thing")
         for word in scene.prints:
             x, y = word.at
-            there = labels[int(y * rows), int(x * columns), 6:].tolist()
+            there = labels[int(y * rows), int(x * columns), 6:10].tolist()
             said = marks.encode(word.text)
             assert there[: len(said)] == said[:4]
             found.add("word")
@@ -155,6 +160,19 @@ def test_what_sounds_is_named_every_40_ms(omni, train):
                 assert label == marks.tts_pad
                 found.add("silence")
     assert found == {"ignored", "sound", "silence"}
+
+
+def test_single_sounds_are_always_the_same_and_bent_only_in_training(omni, train):
+    marks = omni.tokenizer
+    one, two = RingData(marks, train, size=6)(3), RingData(marks, train, size=6)(3)
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert len(one.mel) == 6 and 0 <= one.mel.shape[2] - 4 * one.ringing.shape[1] < 20
+    assert ((one.ringing != marks.tts_pad) & (one.ringing != IGNORE)).any(1).all()
+    rng = np.random.default_rng(0)
+    speeds = {c: {RingData(marks, train, clean=c).alone(rng).sounds[0].speed for _ in range(9)}
+              for c in (True, False)}  # fmt: skip
+    assert speeds[True] == {1.0} and len(speeds[False]) == 9
+    assert all(1 / 1.34 < speed < 1.34 for speed in speeds[False])
 
 
 def test_what_the_guided_head_would_tell_of_one_cell(omni):

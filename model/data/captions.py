@@ -12,6 +12,7 @@ Left out: opinions, moods, what something is a symbol of.
 """
 
 import json
+from collections.abc import Iterable
 
 from model.data.catalog import SOUNDS, plural
 from model.data.check import Event
@@ -69,10 +70,17 @@ def where(x: float, y: float) -> str:
     return f"{'on' if side else 'at'} the {' '.join(words)}"
 
 
+def in_rows(things: Iterable[Thing]) -> list[Thing]:
+    """In the order in which one reads: row by row, from the left; of a film, as they come.
+
+    Whoever names all of them can find the next one by the one before."""
+    return sorted(things, key=lambda t: (t.start, int(t.path[0][1] * 3), t.path[0][0]))
+
+
 def _parts(scene: Scene, senses: str) -> list[Thing | Print | Sound | Line]:
     if senses not in SENSES:
         raise ValueError(f"no senses {senses!r}; expected one of {', '.join(SENSES)}")
-    seen = [] if senses == "heard" else [*scene.things, *scene.prints]
+    seen = [] if senses == "heard" else [*in_rows(scene.things), *scene.prints]
     heard = [] if senses == "seen" else [*scene.sounds, *scene.lines]
     return sorted(seen + heard, key=lambda part: (part.start, part.end))
 

@@ -69,12 +69,23 @@ class Seen(NamedTuple):
     grid: tuple[int, int, int]  # pairs, rows, columns of tokens
 
 
+def places(side: int, width: int) -> Float[Tensor, "side side width"]:
+    """A grid of positions to begin with: rows and columns, and their squares, along four random
+    directions. From noise alone a small eye learns names and never where things are: rotary
+    attention does not need it, and nothing else tells the Thinker."""
+    at = torch.linspace(-1, 1, side)
+    row, column = torch.meshgrid(at, at, indexing="ij")
+    curves = torch.stack((row, column, 1.5 * row**2 - 0.5, 1.5 * column**2 - 0.5), dim=-1)
+    directions = torch.linalg.qr(torch.randn(width, 4)).Q
+    return curves @ directions.T + 0.02 * torch.randn(side, side, width)
+
+
 class Vision(nn.Module):
     def __init__(self, config: VisionConfig):
         super().__init__()
         self.config = c = config
         self.embed = nn.Linear(VALUES, c.width)
-        self.positions = nn.Parameter(torch.randn(c.side, c.side, c.width) * 0.02)
+        self.positions = nn.Parameter(places(c.side, c.width))
         self.blocks = nn.ModuleList(
             BidirectionalBlock(c.width, c.heads, c.hidden, eps=1e-6, gelu="tanh")
             for _ in range(c.layers)

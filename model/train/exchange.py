@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.data.ask import Task
+from model.data.captions import in_rows
 from model.data.catalog import SOUNDS
 from model.data.check import CLOSE
 from model.data.draw import box
@@ -122,11 +123,11 @@ def _answers(ids: np.ndarray, tokenizer: Tokenizer) -> Iterator[tuple[int, int]]
 
 def _mentions(scene: Scene, laid: Plan, look: Callable) -> list[Mention]:
     found = []
-    for thing in scene.things:
+    for thing in in_rows(scene.things):
         shown = list(_seen(scene, thing, laid, look))
         if shown:
             found.append(Mention((thing.name,), thing.color, shown[0], shown[-1], False))
-    for part in (*scene.sounds, *scene.lines):
+    for part in sorted((*scene.sounds, *scene.lines), key=lambda part: part.start):
         words = (part.speaker,) if isinstance(part, Line) else _names(part)
         slots = _sounding(laid, part)
         if len(slots):
@@ -220,11 +221,15 @@ def _subject(named: dict[int, Mention], end: int) -> Mention:
 
 
 def _named(text: str, mentions: Sequence[Mention]) -> dict[int, Mention]:
-    """What a text names, by the characters where the names (or their colours) begin."""
+    """What a text names, by the characters where the names (or their colours) begin. Of several
+    with one name, the first is named first."""
     named: dict[int, Mention] = {}
-    for mention in sorted(mentions, key=lambda m: -len(m.words[0])):  # "ice cream" before "ice"
-        colored = f"(?:{mention.color} )?" if mention.color else ""
-        words = "|".join(re.escape(word.lower()) for word in mention.words)
-        for match in re.finditer(rf"\b{colored}(?:{words})", text.lower()):
-            named.setdefault(match.start(), mention)
+    alike: dict[tuple, list[Mention]] = {}
+    for mention in mentions:
+        alike.setdefault((mention.words, mention.color), []).append(mention)
+    for (words, color), same in sorted(alike.items(), key=lambda item: -len(item[0][0][0])):
+        colored = f"(?:{color} )?" if color else ""  # longest first: "ice cream" before "ice"
+        name = "|".join(re.escape(word.lower()) for word in words)
+        for n, match in enumerate(re.finditer(rf"\b{colored}(?:{name})", text.lower())):
+            named.setdefault(match.start(), same[min(n, len(same) - 1)])
     return named

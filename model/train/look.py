@@ -6,9 +6,9 @@ The Thinker stays as it is, and is hardly asked: what stands in each cell (32 x 
 known from the scene, so the eye is told so cell by cell, in the tokens of the Thinker's own table.
 The first token of the name has no head: it is the state itself that must lie there, so what the
 Thinker sees is nearly a word that it knows. Heads read the other tokens. And the one head of the
-Thinker that will be told where to look must be able to tell name and colour of a cell, if it looks
-there. Answers alone would teach slowly: a Thinker that never saw anything has no use for what it is
-shown.
+Thinker that will be told where to look must be able to tell name, colour and place of a thing, if
+it looks at one of its cells. Answers alone would teach slowly: a Thinker that never saw anything
+has no use for what it is shown.
 
 Left out: films, whose frames are such pictures; photos.
 Letters: B pictures, N cells, S slots, D width.
@@ -34,7 +34,8 @@ from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, accuracy, cross_entropy
 
 NAME, COLOR, WORD = slice(0, 4), slice(4, 6), slice(6, 10)  # slots: tokens of each, at most
-SLOTS = WORD.stop
+DOWN, ACROSS = 10, 11  # where the thing is: top, middle, bottom; left, middle, right
+SPELLED, SLOTS = WORD.stop, 12  # places are told, not spelled
 COVERED = 0.3  # of a cell: from so much on it is the thing's
 
 
@@ -52,7 +53,7 @@ class Look(nn.Module):
     def __init__(self, omni: Omni):
         super().__init__()
         self.eye = omni.eye
-        self.spell = nn.Linear(omni.eye.config.out, (SLOTS - 1) * omni.eye.config.out)
+        self.spell = nn.Linear(omni.eye.config.out, (SPELLED - 1) * omni.eye.config.out)
         self.thinker = [omni.thinker]  # in a list: no part of this
         self.nothing = omni.tokenizer.tts_pad
 
@@ -61,10 +62,10 @@ class Look(nn.Module):
             self.eye(values, *size).flatten(0, 1)
             for values, size in zip(batch.values, batch.sizes, strict=True)
         ])  # fmt: skip
-        others = self.spell(states).unflatten(-1, (SLOTS - 1, -1))
+        others = self.spell(states).unflatten(-1, (SPELLED - 1, -1))
         spelled = torch.cat([states[:, None], others], dim=1)
         labels = torch.cat([one.flatten(0, 1) for one in batch.labels])
-        tokens = labels[labels != IGNORE].unique()
+        tokens = labels[:, :SPELLED][labels[:, :SPELLED] != IGNORE].unique()
         table, metrics, loss = self.thinker[0].embed.weight.detach()[tokens], {}, 0.0
         for name, slots in (("name", NAME), ("color", COLOR), ("word", WORD)):
             wanted = labels[:, slots]
@@ -76,20 +77,28 @@ class Look(nn.Module):
                     share = 0.3 if empty else 1.0
                     loss = loss + share * cross_entropy(logits, answers)
                     metrics[name + kind] = accuracy(logits, answers)
-        told = told_by(self.thinker[0], states)
-        for name, slot in (("told_name", NAME.start), ("told_color", COLOR.start)):
+        for name, slot in TOLD.items():
             some = (labels[:, slot] != IGNORE) & (labels[:, slot] != self.nothing)
             if some.any():
-                choices, answers = labels[some, slot].unique(return_inverse=True)
-                logits = F.linear(told[some], self.thinker[0].embed.weight.detach()[choices])
-                loss = loss + 0.5 * cross_entropy(logits, answers)
-                metrics[name] = accuracy(logits, answers)
+                telling, metrics[name] = told(self.thinker[0], states[some], labels[some, slot])
+                loss = loss + 0.5 * telling
         return loss, metrics
 
 
+TOLD = {"told_name": NAME.start, "told_color": COLOR.start, "told_down": DOWN,
+        "told_across": ACROSS}  # fmt: skip
+
+
+def told(thinker: Thinker, states: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and share of right ones when the Thinker's guided head (stages.Guided) tells one of the
+    `tokens` i64[N] from each of the states f[N, D] of eye or ear, if it looks at that one alone."""
+    choices, answers = tokens.unique(return_inverse=True)
+    logits = F.linear(told_by(thinker, states), thinker.embed.weight.detach()[choices])
+    return cross_entropy(logits, answers), accuracy(logits, answers)
+
+
 def told_by(thinker: Thinker, states: Tensor) -> Tensor:
-    """What the Thinker's guided head (stages.Guided) would add to an answer if it looked at one
-    cell alone, f[N, D] of states f[N, D], normed as before its choice of words."""
+    """What that head would add to an answer f[N, D], normed as before the choice of words."""
     block = next(block for block in thinker.stack.blocks if block.full)
     size = block.mixer.config.head_dim
     values = block.mixer.v_proj(block.mixer_norm(states))[:, :size]
@@ -125,8 +134,8 @@ class LookData:
 
 
 def cells(scene: Scene, scale: float, tokenizer: Tokenizer, rows: int, columns: int) -> np.ndarray:
-    """Labels i64[N, S] of a picture's cells, row by row: the tokens of the name and the colour of
-    the thing that covers most of it, and of the printed word that runs through it."""
+    """Labels i64[N, S] of a picture's cells, row by row: the tokens of the name, the colour and the
+    place of the thing that covers most of it, and of the printed word that runs through it."""
     labels = np.full((rows, columns, SLOTS), IGNORE)
     labels[..., [NAME.start, COLOR.start, WORD.start]] = tokenizer.tts_pad
     height, width = rows * CELL, columns * CELL
@@ -148,6 +157,10 @@ def _named(thing: Thing, tokenizer: Tokenizer, labels: np.ndarray) -> np.ndarray
     named = labels.copy()
     named[:, NAME] = _first(f" {thing.name}", NAME, tokenizer)
     named[:, COLOR] = _first(f" {thing.color}" if thing.color else "", COLOR, tokenizer)
+    x, y = thing.path[0]
+    for slot, at, words in ((DOWN, y, ("top", "middle", "bottom")),
+                            (ACROSS, x, ("left", "middle", "right"))):  # fmt: skip
+        named[:, slot] = tokenizer.encode(f" {words[int(at * 3)]}")[0]
     return named
 
 

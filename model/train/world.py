@@ -26,15 +26,12 @@ import torch
 from torch import Tensor, nn
 
 from model.data.ask import ASKED, Item, Task, item, others
-from model.data.catalog import SOUNDS
-from model.data.scenes import Scene
 from model.data.shelf import Shelf
 from model.data.store import Store
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
 from model.senses.message import Audio, Image, Video
 from model.senses.prompt import RATE, Clock
-from model.senses.tokenizer import Tokenizer
 from model.senses.vision import Patches
 from model.train.batch import (
     SILENCE,
@@ -50,13 +47,16 @@ from model.train.features import STEP, Features
 from model.train.look import Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, accuracy, cross_entropy
-from model.train.stages import SLOTS, Hear, HearData, fill, held
+from model.train.ring import RingBatch, RingData, named, ringing
+from model.train.stages import Hear, HearData, fill, held
 
 KINDS = ("picture", "sound", "film")
+SHORTER = 3  # scenes of which the shortest is taken
 TOKENS = 1600  # of a batch, padding and all
 STRUCTURED = tuple(name for name in ASKED if name.startswith("caption structured"))
 TIMED = re.compile(r"\d seconds|\"start\"")  # an answer that tells a time
-SLOWER = {"hear.ear.*": 0.15, "hear.thinker.*": 0.6}  # of the learning rate
+POINTING = 1.0  # what looking at the right place counts beside the right words
+SLOWER = {"hear.ear.*": 0.25, "hear.thinker.*": 0.6}  # of the learning rate
 
 
 class Sight(NamedTuple):
@@ -115,11 +115,14 @@ class WorldData:
         """An item, all that is asked about its scene, and how time is told.
 
         Captions with times take the most words and are few among many tasks: films are often asked
-        for one. Who is asked for times is mostly told them, often enough to answer.
+        for one. Mostly the shortest of some scenes is taken: one sound is easier to find than five,
+        and costs less. Who is asked for times is mostly told them, often enough to answer.
         """
         structured = KINDS[kind] == "film" and rng.random() < 0.3
         name = str(rng.choice(STRUCTURED)) if structured else ""
-        one = item(int(rng.integers(2**31)), self.shelf, KINDS[kind], name)
+        draws = SHORTER if rng.random() < 0.6 else 1
+        some = [item(int(rng.integers(2**31)), self.shelf, KINDS[kind], name) for _ in range(draws)]
+        one = min(some, key=lambda one: one.scene.seconds)
         tasks = [one.task, *others(one, self.more, self.shelf)]
         if rng.random() < 0.9 and any(TIMED.search(task.answer) for task in tasks):
             return one, tasks, Clock(float(rng.uniform(0.3, 0.8)))
@@ -160,22 +163,6 @@ def _batch(items: Sequence[_Item]) -> WorldBatch:
         _sights([patches for one in items for patches in one.seen]), mel.transpose(1, 2),
         torch.tensor([len(mel) for mel in mels], dtype=torch.long), pad(named, IGNORE),
     )  # fmt: skip
-
-
-def ringing(scene: Scene, tokenizer: Tokenizer, steps: int) -> np.ndarray:
-    """What sounds in every 40 ms, i64[steps]: the tokens of what is heard, one after the other in
-    each state of the ear ("dog barking"), `tts_pad` where nothing does, IGNORE where somebody
-    speaks or two sounds meet."""
-    labels = np.full(steps, tokenizer.tts_pad)
-    centres, many = (np.arange(steps) + 0.5) * STEP / 100, np.zeros(steps)
-    for sound in scene.sounds:
-        here = (centres >= sound.start) & (centres < sound.end)
-        tokens = tokenizer.encode(" " + re.sub("^an? ", "", SOUNDS[sound.name].heard))
-        labels[here] = np.array(tokens)[np.arange(steps) % SLOTS % len(tokens)][here]
-        many += here
-    for line in scene.lines:
-        many[(centres >= line.start) & (centres < line.end)] = np.inf
-    return np.where(many > 1, IGNORE, labels)
 
 
 def _sights(seen: Sequence[Patches]) -> tuple[Sight, ...]:
@@ -226,15 +213,20 @@ class World(nn.Module):
                    "pointing": pointing}  # fmt: skip
         metrics |= {name: accuracy(logits[kind == i], wanted[kind == i])
                     for i, name in enumerate(KINDS)}  # fmt: skip
-        loss = loss + 0.01 * balance + 0.3 * pointing
+        loss = loss + 0.01 * balance + POINTING * pointing
         for batch, read in zip(batches, reads, strict=True):
-            for name, nothing in (("ring", False), ("ring_none", True)):
-                these = (batch.ringing == self.nothing) == nothing
-                if len(read.heard) and (these & (batch.ringing != IGNORE)).any():
-                    tokens = batch.ringing.masked_fill(~these, IGNORE)
-                    named, metrics[name] = self.ear.spelled(read.heard, tokens)
-                    loss = loss + (0.1 if nothing else 0.3) * named
+            if len(read.heard):
+                naming, told = self.named(read.heard, batch.ringing)
+                loss, metrics = loss + naming, metrics | told
         return loss, metrics
+
+    def named(self, heard: Tensor, ringing: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return named(self.ear, self.thinker, heard, ringing, self.nothing)
+
+    def rings(self, batch: RingBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of single sounds, apart from any question."""
+        heard, _ = self.ear.aut(batch.mel, lengths=batch.frames)
+        return self.named(heard, batch.ringing)
 
     def read(self, batch: WorldBatch) -> Read:
         ids, places, targets = batch.read
@@ -263,12 +255,14 @@ class Both(nn.Module):
         self.world = [World(omni, self.hear)]  # in a list: its parts are those above
 
     def forward(
-        self, batch: tuple[HearBatch, LookBatch, tuple[WorldBatch, ...]]
+        self, batch: tuple[HearBatch, LookBatch, RingBatch, tuple[WorldBatch, ...]]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         heard, known = self.hear(batch[0])
         named, cells = self.look(batch[1])
-        asked, more = self.world[0](batch[2])
-        return heard + 0.3 * named + asked, known | cells | more
+        rings, sounds = self.world[0].rings(batch[2])
+        asked, more = self.world[0](batch[3])
+        sounds = {f"alone_{name}": value for name, value in sounds.items()}
+        return heard + 0.3 * named + rings + asked, known | cells | sounds | more
 
 
 def world(
@@ -291,8 +285,9 @@ def world(
                          seed=run.seed, asks=0.4, splices=size // 2, reads=size,
                          clean=clean)  # fmt: skip
         named = LookData(omni, shelf, size, run.seed)
+        single = RingData(omni.tokenizer, shelf, size, run.seed, clean)
         asked = WorldData(omni, shelf, sizes, run.seed, clean)
-        return lambda step: (heard(step), named(step), asked(step))
+        return lambda step: (heard(step), named(step), single(step), asked(step))
 
     data, valid = both("train", shelves[0], False), both("valid", shelves[1], True)
     held_out = [valid(-1 - i) for i in range(3)]

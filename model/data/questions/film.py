@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 
-from model.data.captions import listed, looks, way
+from model.data.captions import in_rows, listed, looks, way
 from model.data.catalog import SOUNDS
 from model.data.check import Names, Near
 from model.data.questions.fact import Asked, Fact, phrasings_of
@@ -56,7 +56,8 @@ def _seen_at(scene: Scene) -> Iterator[Fact]:
     if scene.seconds and visible and len(visible) == len({t.name for t in visible}):
         names = tuple(t.name for t in visible)
         slots = {"time": f"{time:.1f}"}
-        yield Fact(slots, listed([a(looks(t)) for t in visible]) + ".", Names("object", names))
+        told = listed([a(looks(t)) for t in in_rows(visible)])
+        yield Fact(slots, f"{told}.", Names("object", names))
 
 
 def _seen_while(scene: Scene, event: Sound | Line) -> tuple[Thing, ...]:
@@ -71,7 +72,7 @@ def _seen_with_sound(scene: Scene) -> Iterator[Fact]:
     for s in single_sounds(scene):
         if things := _seen_while(scene, s):
             names = tuple(t.name for t in things)
-            told = listed([a(looks(t)) for t in things]) + "."
+            told = listed([a(looks(t)) for t in in_rows(things)]) + "."
             check = Names("object", names, (s.name,))
             yield Fact({"does": SOUNDS[s.name].does}, told, check)
 
@@ -79,7 +80,7 @@ def _seen_with_sound(scene: Scene) -> Iterator[Fact]:
 def _seen_with_line(scene: Scene) -> Iterator[Fact]:
     for x in single_lines(scene):
         if things := _seen_while(scene, x):
-            told = listed([a(looks(t)) for t in things]) + "."
+            told = listed([a(looks(t)) for t in in_rows(things)]) + "."
             check = Names("object", tuple(t.name for t in things))
             yield Fact({"who": f"the {x.speaker}"}, told, check)
 

@@ -1,13 +1,15 @@
 """Questions about what is seen: objects, colours, counts, places, printed words.
 
 Things too near to a border between two places are not asked for; colours only of what is dyed.
+Answers that take several looks say what each of them saw, in the order of the rows: what is counted
+one by one, and where the things are that another is compared with.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-from model.data.captions import listed, looks, place, where
+from model.data.captions import in_rows, listed, looks, place, where
 from model.data.catalog import OBJECTS, plural
 from model.data.check import Names, Word
 from model.data.questions.fact import Asked, Fact, phrasings_of
@@ -38,7 +40,8 @@ def _what(scene: Scene) -> Iterator[Fact]:
 def _things(scene: Scene) -> Iterator[Fact]:
     if len(scene.things) > 1 and len(single_things(scene)) == len(scene.things):
         names = tuple(t.name for t in scene.things)
-        yield Fact({}, listed([a(looks(t)) for t in scene.things]) + ".", Names("object", names))
+        told = listed([a(looks(t)) for t in in_rows(scene.things)])
+        yield Fact({}, f"{told}.", Names("object", names))
 
 
 def _color(scene: Scene) -> Iterator[Fact]:
@@ -65,7 +68,9 @@ def _count(scene: Scene) -> Iterator[Fact]:
         return
     for name, n in count.items():
         verb = "is" if n == 1 else "are"
-        told = f"there {verb} {number(n)} {name if n == 1 else plural(name)}."
+        same = [t for t in in_rows(scene.things) if t.name == name]
+        told = ", ".join(f"{a(name)} {where(*t.path[0])}" for t in same)
+        told += f": there {verb} {number(n)} {name if n == 1 else plural(name)}."
         yield Fact({"things": plural(name)}, told, Names("number", (number(n),)))
 
 
@@ -106,7 +111,7 @@ def _beside(scene: Scene) -> Iterator[Fact]:
             }
             near = [name for name, step in steps.items() if step >= APART]
             if len(near) == 1 and all(step >= APART or step < 0.1 for step in steps.values()):
-                told = f"the {near[0]} is {side} the {t.name}."
+                told = f"the {t.name} is {where(*t.path[0])}, and {side} it is the {near[0]}."
                 check = Names("object", (near[0],), (t.name,))
                 yield Fact({"side": side, "thing": t.name}, told, check)
 
@@ -121,8 +126,8 @@ def _is_beside(scene: Scene) -> Iterator[Fact]:
         step = sign * (one.path[0][axis] - other.path[0][axis])
         if abs(step) >= APART:
             yes = step > 0
-            told = f"{'yes' if yes else 'no'}, the {one.name} is {'' if yes else 'not '}"
-            told += f"{side} the {other.name}."
+            told = f"the {one.name} is {where(*one.path[0])} and the {other.name} "
+            told += f"{where(*other.path[0])}: {'yes' if yes else 'no'}."
             slots = {"one": one.name, "side": side, "other": other.name}
             yield Fact(slots, told, Names("verdict", ("yes" if yes else "no",)))
 
@@ -137,7 +142,8 @@ def _between(scene: Scene) -> Iterator[Fact]:
         across = [t.path[0][1 - axis] for t in still]
         if min(steps) >= APART and max(across) - min(across) < 0.1:
             one, other = first.name, last.name
-            told = f"the {middle.name} is between the {one} and the {other}."
+            told = f"the {one} is {where(*first.path[0])} and the {other} "
+            told += f"{where(*last.path[0])}: between them is the {middle.name}."
             check = Names("object", (middle.name,), (one, other))
             yield Fact({"one": one, "other": other}, told, check)
 
