@@ -121,15 +121,27 @@ def test_moments_are_told_as_the_next_timestamp_tells_them(omni):
     assert (row.heard[numbers, 0] > slots[6]).all() and (row.heard[numbers[3:]] > slots[18]).all()
 
 
-def test_ends_are_looked_up_where_things_end(omni):
-    dog = Thing("dog", "", "noto", 0.25, ((0.125, 0.125),), 2.0, 6.0)
+def test_in_a_film_moments_are_told_as_their_pair_of_frames_tells_them(omni):
+    """Eight frames, timestamps at 0.5, 2.5, 4.5 and 6.5 s; with sound, others between them."""
+    dog = Thing("dog", "", "noto", 0.25, ((0.125, 0.125),), 3.0, 6.0)
     scene = Scene(0, "train", 8.0, 1.0, 128, 128, GROUND, (dog,))
     frames = np.stack([picture(scene, float(time)) for time in range(8)])
-    film = Video(frames, np.arange(8, dtype=np.float32))
-    row = rows(omni, scene, (film,), ("JSON?", '{"object": "dog", "start": 2.0, "end": 6.0}'))
-    places = looked(omni, row, omni.tokenizer.video_pad)
-    assert [at for piece, at in places if piece == "2"] == [(16, 16)]  # of the second pair
-    assert [at for piece, at in places if piece == "6"] == [(32, 32)]  # of the third, the last
+    sound = Audio(np.zeros(128_000, np.float32), 16_000)
+    asked = ("JSON?", '{"object": "dog", "start": 3.0, "end": 6.0}'), ("And?", "To 8.0 seconds.")
+    for film, clock in (
+        (Video(frames, np.arange(8, dtype=np.float32)), Clock()),
+        (Video(frames, np.arange(8, dtype=np.float32), sound), Clock(0.5)),
+    ):
+        row = rows(omni, scene, (film,), *asked, clock=clock)
+        said = omni.tokenizer.decode(row.targets[row.targets != IGNORE].tolist())
+        assert '"start": 2.5, "end": 6.5}' in said and "8.0" in said, "none is near the end"
+        slots = np.flatnonzero(row.ids == omni.tokenizer.video_pad)
+        digits = [i for i in np.flatnonzero(row.targets != IGNORE)
+                  if omni.tokenizer.decode([int(row.targets[i])]) in tuple("26")]  # fmt: skip
+        for i, pair in zip(digits, (1, 3), strict=True):
+            first, last = row.heard[i]
+            assert row.ids[first] == row.ids[last] == row.targets[i], "its own digit"
+            assert 0 < slots[16 * pair] - first < 8, "right before that pair of frames"
 
 
 def test_a_line_is_followed_while_it_is_written(omni):

@@ -172,7 +172,7 @@ def test_single_sounds_are_always_the_same_and_bent_only_in_training(omni, train
     speeds = {c: {RingData(marks, train, clean=c).alone(rng).sounds[0].speed for _ in range(9)}
               for c in (True, False)}  # fmt: skip
     assert speeds[True] == {1.0} and len(speeds[False]) == 9
-    assert all(1 / 1.34 < speed < 1.34 for speed in speeds[False])
+    assert all(1 / 1.61 < speed < 1.61 for speed in speeds[False])
 
 
 def test_what_the_guided_head_would_tell_of_one_cell(omni):

@@ -7,9 +7,10 @@ written, the scene says which cells or which ticks of sound it is about, and one
 told to look there (stages.Guided), as the ear's is in `hear`: at the first moment of what is named,
 at its last while its end is told, and along a line while its words are written.
 
-Times are answered as the clock tells them: the moment at which something is heard to begin or end
-is that of the next timestamp, the first that can know of it, and its digits are what is looked at.
-Where none follows so soon that the answer stays right, it is exact.
+Times are answered as the clock tells them, and the timestamp's digits are what is looked at. Sound:
+the moment at which something begins or ends is that of the next timestamp, the first that can know
+of it. Film: that of the pair of frames in which it does. Where no timestamp is so near that the
+answer stays right, it is exact.
 
 Left out: where to look for things that are asked for in vain; when each word of a line sounds (its
 characters are taken to be equally long).
@@ -17,7 +18,7 @@ Letters: T tokens.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,13 @@ class Spoken(NamedTuple):
     slots: np.ndarray  # i64[n], positions in the row
 
 
+class Clocks(NamedTuple):
+    """The number on every timestamp -> the position in the row of each of its characters."""
+
+    heard: dict[str, list[int]]  # those before sound
+    seen: dict[str, list[int]]  # those before pairs of frames
+
+
 def exchange(
     tokenizer: Tokenizer, scene: Scene, parts: Sequence[Part], tasks: Sequence[Task],
     clock: Clock, look: Callable[[int, int], tuple[int, int]],
@@ -86,29 +94,33 @@ def exchange(
     return Exchange(ids, laid.places.numpy().T, targets, heard)
 
 
-def _told(task: Task, mentions: Sequence[Mention], clocks: Iterable[str]) -> str:
-    """The answer, with the moments of what is heard as the next timestamp tells them."""
+def _told(task: Task, mentions: Sequence[Mention], clocks: Clocks) -> str:
+    """The answer, with its moments as timestamps tell them."""
     named = _about(task.answer, task.question, mentions)
-    times = sorted(map(float, clocks))
+    heard, seen = (sorted(map(float, numbers)) for numbers in clocks)
 
     def moment(match: re.Match) -> str:
         exact = float(match[0])
-        if not named or not _subject(named, match.end()).heard:
+        if not named:
             return match[0]
-        return f"{next((time for time in times if exact < time <= exact + CLOSE), exact):.1f}"
+        if _subject(named, match.end()).heard:
+            near = [time for time in heard if exact < time <= exact + CLOSE]
+        else:
+            near = [time for time in seen if abs(time - exact) <= CLOSE + 1e-6]
+        return f"{min(near, key=lambda time: abs(time - exact), default=exact):.1f}"
 
     return MOMENT.sub(moment, task.answer)
 
 
-def _clocks(laid: Plan, tokenizer: Tokenizer) -> dict[str, list[int]]:
-    """The number on every timestamp -> the position in the row of each of its characters."""
-    stamps = np.flatnonzero(laid.spans.modality == Modality.TIMESTAMP)
-    clocks = {}
+def _clocks(laid: Plan, tokenizer: Tokenizer) -> Clocks:
+    kinds = laid.spans.modality.numpy()
+    stamps, clocks = np.flatnonzero(kinds == Modality.TIMESTAMP), Clocks({}, {})
     for run in np.split(stamps, np.flatnonzero(np.diff(stamps) > 1) + 1) if len(stamps) else ():
         pieces = [tokenizer.piece(int(id)) for id in laid.ids[run]]
         positions = [int(at) for at, piece in zip(run, pieces, strict=True) for _ in piece]
         if number := TIME.search(b"".join(pieces).decode()):
-            clocks[number[2]] = positions[number.start(2) : number.end(2)]
+            before = clocks.seen if Modality.VIDEO in kinds[run[-1] + 1 :][:2] else clocks.heard
+            before[number[2]] = positions[number.start(2) : number.end(2)]
     return clocks
 
 
@@ -180,7 +192,7 @@ def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At
 
 def _looks(
     pieces: Sequence[bytes], question: str, mentions: Sequence[Mention], lines: Sequence[Spoken],
-    clocks: dict[str, list[int]],
+    clocks: Clocks,
 ) -> np.ndarray:  # fmt: skip
     """For every token of an answer i64[T, 2]: the place of what it is about, or -1."""
     places = np.full((len(pieces), 2), -1)
@@ -196,8 +208,9 @@ def _looks(
             within = end - len(pieces[i]) - time.start(2)  # which character of it comes next
             if -1 <= within < len(time[2]):
                 places[i] = about.ends if time[1] else about.begins
-            if about.heard and 0 <= within < len(time[2]) and time[2] in clocks:
-                places[i] = clocks[time[2]][within]
+            told = clocks.heard if about.heard else clocks.seen
+            if 0 <= within < len(time[2]) and time[2] in told:
+                places[i] = told[time[2]][within]
     for line in lines:
         text, last = line.text.encode(), len(line.slots) - 1
         begin = raw.find(text)
