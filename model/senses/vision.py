@@ -18,7 +18,7 @@ R C rows and columns of patches, r c rows and columns of tokens (2 x 2 patches).
 """
 
 from dataclasses import dataclass
-from math import floor, sqrt
+from math import floor, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -70,13 +70,17 @@ class Seen(NamedTuple):
 
 
 def places(side: int, width: int) -> Float[Tensor, "side side width"]:
-    """A grid of positions to begin with: rows and columns, and their squares, along four random
-    directions. From noise alone a small eye learns names and never where things are: rotary
-    attention does not need it, and nothing else tells the Thinker."""
+    """A grid of positions to begin with: rows and columns, and their squares, along four directions
+    (of a cosine transform, like any others to new patches), and a little noise.
+
+    From noise alone a small eye learns names and never where things are: rotary attention does not
+    need it, and nothing else tells the Thinker.
+    """
     at = torch.linspace(-1, 1, side)
     row, column = torch.meshgrid(at, at, indexing="ij")
     curves = torch.stack((row, column, 1.5 * row**2 - 0.5, 1.5 * column**2 - 0.5), dim=-1)
-    directions = torch.linalg.qr(torch.randn(width, 4)).Q
+    waves = (torch.arange(width) + 0.5)[:, None] * torch.arange(1, 5) * (pi / width)
+    directions = waves.cos() * sqrt(2 / width)  # f[W, 4], orthogonal, of length one
     return curves @ directions.T + 0.02 * torch.randn(side, side, width)
 
 
