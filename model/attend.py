@@ -85,6 +85,7 @@ class Floor(NamedTuple):
     voiced: float = 0.0  # seconds of voice in it; while closed: of a voice beside the assistant's
     quiet: float = 0.0  # seconds of silence since
     last: np.ndarray | None = None  # f32[5], the probabilities before
+    urge: float = 0.0  # moments that spoke for an interruption, less those that spoke against one
 
 
 class State(NamedTuple):
@@ -194,13 +195,13 @@ class Native(_Listener):
     Args:
         omni: a model whose head for turns is trained
         over: probability that the turn is over, mean of two moments, from which it is
-        barge: probability of an interruption, mean of two moments, from which it is one
+        barge: moments of a sure interruption, or more of a less sure one, until it is one
         opens: probability of somebody speaking, from which a turn begins
     """
 
     step = TOKEN
 
-    def __init__(self, omni: Omni, over: float = 0.7, barge: float = 0.8, opens: float = 0.5):
+    def __init__(self, omni: Omni, over: float = 0.7, barge: float = 1.65, opens: float = 0.5):
         if not omni.thinker.turns.trained:
             raise ValueError(
                 "this model's head for turns is not trained (`omni train turns`); Silero() listens"
@@ -249,9 +250,11 @@ class Native(_Listener):
             return "turn", floor
         if not moment.talking:
             voiced = seconds if speaks else 0.0
-            return None, floor._replace(open=bool(speaks), voiced=voiced)
-        if both[INTERRUPT] >= self.barge:
-            return "interrupt", floor._replace(open=True, voiced=seconds)
+            return None, floor._replace(open=bool(speaks), voiced=voiced, urge=0.0)
+        urge = max(0.0, floor.urge + float(p[INTERRUPT] - p[BACKCHANNEL] - p[IDLE]))
+        floor = floor._replace(urge=urge)
+        if urge >= self.barge:
+            return "interrupt", floor._replace(open=True, voiced=seconds, urge=0.0)
         if p[BACKCHANNEL] >= 0.5:
             return None, floor._replace(voiced=floor.voiced + seconds)
         if p[IDLE] < 0.5:

@@ -35,7 +35,6 @@ from model.speech.codec import RATE
 PIECE = 1024  # prompt tokens taken at once: a long prompt in pieces equals the prompt at once
 LONGEST = 256  # text tokens of one answer
 BREATH = 48  # text tokens after which a sentence without an end is spoken in two
-TRANSCRIBE = "Transcribe the audio."
 GREEDY = Sampling()
 SAMPLE = (2, 10)  # seconds of somebody's voice: at least, at most
 QUIET = 0.003  # peak of a recording without speech
@@ -110,16 +109,8 @@ def think(
     """Read the prompt, then write the answer token by token, until it ends or `most` are there. It
     begins with the tokens `given`, if any; those are not chosen."""
     thinker, specials = omni.thinker, omni.tokenizer
-    middle = []
-    for start in range(0, prompt.embeds.shape[1], PIECE):
-        part = slice(start, start + PIECE)
-        thought, state.thinker = thinker(
-            prompt.embeds[:, part], prompt.places[..., part], state.thinker
-        )
-        middle.append(thought.middle[0])
-    state.context, state.middle, state.place = prompt, torch.cat(middle), prompt.end
+    hidden, written = take_in(omni, prompt, state), 0
     utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-    hidden, written = thought.hidden[0, -1], 0
     try:
         while written < most:
             if written < len(given):
@@ -135,6 +126,19 @@ def think(
             hidden = _append(omni, state, [token])
     finally:  # also when the listener interrupts: the history ends this turn properly
         _append(omni, state, [specials.im_end])
+
+
+def take_in(omni: Omni, prompt: Prompt, state: State) -> Tensor:
+    """Let the Thinker read a prompt, piece by piece; the state f[D] its answer begins from."""
+    middle = []
+    for start in range(0, prompt.embeds.shape[1], PIECE):
+        part = slice(start, start + PIECE)
+        thought, state.thinker = omni.thinker(
+            prompt.embeds[:, part], prompt.places[..., part], state.thinker
+        )
+        middle.append(thought.middle[0])
+    state.context, state.middle, state.place = prompt, torch.cat(middle), prompt.end
+    return thought.hidden[0, -1]
 
 
 def _append(omni: Omni, state: State, tokens: Sequence[int]) -> Tensor:
@@ -279,12 +283,6 @@ def say(
     words = (Word(i, utf8.decode(omni.tokenizer.piece(i))) for i in ids)
     generator = torch.Generator().manual_seed(seed)
     yield from _voiced(omni, words, state, voice, pace, how, generator, True)
-
-
-def hear(omni: Omni, audio: Audio, ask: str = TRANSCRIBE, most: int = LONGEST) -> str:
-    """What was said (or any other question about the sound), as text."""
-    chunks = answer(omni, [Message.of("user", audio, ask)], aloud=False, most=most)
-    return "".join(chunk.text for chunk in chunks).strip()
 
 
 def _voiced(omni, words, state, voice, pace, how, generator, aloud) -> Iterator[Chunk]:

@@ -15,6 +15,7 @@ from model.attend import (
     SPEAKING,
     TOKEN,
     WINDOW,
+    Floor,
     Moment,
     Native,
     Silero,
@@ -204,3 +205,23 @@ def test_what_is_no_sound_is_refused(native, silero):
 def test_a_head_without_training_is_refused():
     with pytest.raises(ValueError, match="omni train turns"):
         Native(Omni(OmniConfig.nano()))
+
+
+@pytest.mark.parametrize(
+    ("shares", "when"),
+    [
+        ([0.9], None),  # one moment is no interruption
+        ([0.9, 0.9], 2),
+        ([0.9, 0.0, 0.9], None),  # what comes between speaks against it
+        ([0.7] * 5, 4),  # the less sure, the later
+        ([0.5] * 40, None),  # as likely as not
+    ],
+)
+def test_an_interruption_adds_up(native, shares, when):
+    listener, floor, found = Native(native.omni, barge=1.5), Floor(), []
+    for i, share in enumerate(shares):
+        probabilities = np.array([0.0, 0.0, 1 - share, share, 0.0], np.float32)
+        moment = Moment(0.16 * (i + 1), "", probabilities, np.zeros(TOKEN, np.float32), True)
+        event, floor = listener.judge(moment, floor)
+        found += [i + 1] if event and event.kind == "interrupt" else []
+    assert found[:1] == ([when] if when else [])

@@ -30,6 +30,7 @@ LAW = {
     "shapes": "layers senses speech thinker mtp sampling aria talker omni",
     "attend": "layers senses thinker omni",
     "turn": "layers senses speech data thinker mtp sampling aria talker dualtrack omni",
+    "transcribe": "turn omni layers senses",
 }
 LAW["train"] = " ".join(LAW) + " data"
 

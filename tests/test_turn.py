@@ -17,7 +17,6 @@ from model.turn import (
     Voice,
     Word,
     answer,
-    hear,
     imitated,
     render,
     sample,
@@ -167,10 +166,6 @@ def test_sound_of_any_length_fits_its_tokens(omni, samples):
         audio = Audio(rng.normal(0, 0.1, samples).astype(np.float32), rate)
         prompt = omni.read([Message.of("user", audio)], Clock(), 0)
         assert prompt.senses.sum() == omni.listen(audio).shape[0]
-
-
-def test_hear_gives_text(omni):
-    assert isinstance(hear(omni, sound(0.5)), str)
 
 
 def test_voice_codes_change_the_voice(omni):

@@ -45,16 +45,23 @@ app = SubcommandApp()
 
 
 @app.command
-def hear(file: Positional[Path], most: int = 256, json: bool = False, model: str = "micro") -> None:
+def hear(
+    file: Positional[Path],
+    most: int = 256,
+    beams: int = 8,
+    json: bool = False,
+    model: str = "micro",
+) -> None:
     """Write down what a recording says.
 
     Args:
         file: a recording, wav, flac, ogg or mp3; a long one is heard piece by piece, a line each
         most: text tokens of a piece
+        beams: beginnings of the text that are kept until the likeliest is found; 1 is fastest
         json: one JSON object a line, with times
         model: name or folder of a model
     """
-    from model.turn import hear
+    from model.transcribe import hear
     from workbench.waveform import pieces
 
     heard = pieces(file)
@@ -62,7 +69,7 @@ def hear(file: Positional[Path], most: int = 256, json: bool = False, model: str
     omni = _load(model)
     for piece in chain([first], heard):
         start = perf_counter()
-        text = hear(omni, piece, most=most)
+        text = hear(omni, piece, most=most, beams=beams)
         spent = perf_counter() - start
         if json:
             times = {"start": piece.start, "seconds": piece.seconds}

@@ -51,7 +51,7 @@ INTERRUPTIONS = {
 }  # fmt: skip
 SPEAKERS = {"train": 160, "valid": 10, "test": 40}  # of the bendable voice
 EACH = 14  # phrases a speaker says
-KOKORO_EACH = {"train": 2, "valid": 0, "test": 8}  # phrases a Kokoro voice says
+KOKORO_EACH = {"train": 12, "valid": 0, "test": 8}  # phrases a Kokoro voice says
 
 
 def plan(seed: int = 0) -> list[Shard]:

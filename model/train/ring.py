@@ -97,7 +97,7 @@ def ringing(scene: Scene, tokenizer: Tokenizer, steps: int) -> np.ndarray:
     return np.where(many > 1, IGNORE, labels)
 
 
-def named(
+def naming_loss(
     ear: Ear, thinker: Thinker, heard: Tensor, ringing: Tensor, nothing: int
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of telling what sounds from the ear's states f[A, S, D], i64[A, P] of `ringing`;

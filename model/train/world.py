@@ -47,7 +47,7 @@ from model.train.features import STEP, Features
 from model.train.look import Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, accuracy, cross_entropy
-from model.train.ring import RingBatch, RingData, named, ringing
+from model.train.ring import RingBatch, RingData, naming_loss, ringing
 from model.train.stages import Hear, HearData, fill, held
 
 KINDS = ("picture", "sound", "film")
@@ -144,8 +144,8 @@ class WorldData:
             sound = part.audio if isinstance(part, Video) else part
             if isinstance(sound, Audio):
                 mels.append(self._mel(sound, rng))
-        named = [ringing(one.scene, marks, len(mel) // STEP) for mel in mels]
-        return _Item(kind, row, seen, mels, named)
+        rings = [ringing(one.scene, marks, len(mel) // STEP) for mel in mels]
+        return _Item(kind, row, seen, mels, rings)
 
     def _mel(self, sound: Audio, rng: np.random.Generator) -> np.ndarray:
         """Log-mel f32[F, 128]."""
@@ -156,12 +156,12 @@ class WorldData:
 def _batch(items: Sequence[_Item]) -> WorldBatch:
     mels = [mel for one in items for mel in one.mels]
     mel = pad(mels, SILENCE, 16) if mels else torch.zeros(0, 16, 128)
-    named = [row for one in items for row in one.ringing] or [np.zeros((0, 4), np.int64)]
+    rings = [row for one in items for row in one.ringing] or [np.zeros((0, 4), np.int64)]
     return WorldBatch(
         read_batch([one.row[:3] for one in items]), pad([one.row.heard for one in items], -1),
         torch.tensor([one.kind for one in items]),
         _sights([patches for one in items for patches in one.seen]), mel.transpose(1, 2),
-        torch.tensor([len(mel) for mel in mels], dtype=torch.long), pad(named, IGNORE),
+        torch.tensor([len(mel) for mel in mels], dtype=torch.long), pad(rings, IGNORE),
     )  # fmt: skip
 
 
@@ -216,17 +216,17 @@ class World(nn.Module):
         loss = loss + 0.01 * balance + POINTING * pointing
         for batch, read in zip(batches, reads, strict=True):
             if len(read.heard):
-                naming, told = self.named(read.heard, batch.ringing)
+                naming, told = self.naming(read.heard, batch.ringing)
                 loss, metrics = loss + naming, metrics | told
         return loss, metrics
 
-    def named(self, heard: Tensor, ringing: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        return named(self.ear, self.thinker, heard, ringing, self.nothing)
+    def naming(self, heard: Tensor, ringing: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return naming_loss(self.ear, self.thinker, heard, ringing, self.nothing)
 
     def rings(self, batch: RingBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of single sounds, apart from any question."""
         heard, _ = self.ear.aut(batch.mel, lengths=batch.frames)
-        return self.named(heard, batch.ringing)
+        return self.naming(heard, batch.ringing)
 
     def read(self, batch: WorldBatch) -> Read:
         ids, places, targets = batch.read

@@ -16,7 +16,8 @@ from model.attend import Listener, Native
 from model.omni import Omni
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
-from model.turn import Chunk, State, Voice, answer, hear, imitated, say
+from model.transcribe import hear
+from model.turn import Chunk, State, Voice, answer, imitated, say
 
 RATE = 24_000  # of everything a candidate says
 TOLD = 0.4  # seconds between timestamps in sound, where times are asked for
@@ -58,7 +59,8 @@ class Candidate(Protocol):
 
 
 class Ours:
-    """Our model, with the settings of the command line: greedy text, pace aria."""
+    """Our model, with the settings of the command line: transcripts by beam search, answers
+    greedy, pace aria."""
 
     def __init__(self, omni: Omni):
         self.omni = omni
