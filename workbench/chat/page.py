@@ -49,7 +49,7 @@ MICRO = (
     "micro is a tiny model, trained on two CPU cores and still in training: it follows short"
     " English questions, is often wrong, and its voice is not always easy to understand."
 )
-SIGHT = "micro knows simple made pictures: one answer in three is right, of photos hardly any."
+SIGHT = "micro knows simple made pictures: two answers in five are right, of photos one in five."
 HELP = (
     "Type, attach recordings, pictures or a short clip, record yourself, or switch on"
     " <b>hands-free</b> and talk: it answers when you have finished. <kbd>Enter</kbd> asks,"
