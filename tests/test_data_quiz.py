@@ -1,12 +1,13 @@
 """Written questions of training: drawn evenly, never one of the test's."""
 
+import re
 from collections import Counter
 
 import numpy as np
 import pytest
 
 from model.data.quiz import Quiz
-from model.data.tasks import pairs, tasks
+from model.data.tasks import beyond, pairs, tasks
 from workbench.evidence.items import key
 
 
@@ -29,8 +30,20 @@ def test_held_out_combinations_are_in_no_other_wording_either(drawn):
 
 def test_questions_are_many_and_yes_is_as_often_as_no(drawn):
     assert len({question for question, _ in drawn}) > 9_000
-    verdicts = Counter(answer.split(",")[0] for _, answer in drawn if "," in answer)
-    assert 0.8 < verdicts["Yes"] / verdicts["No"] < 1.6  # greetings say yes too
+    verdicts = Counter(answer.split()[-1] for _, answer in drawn if ", so " in answer)
+    assert 0.8 < verdicts["yes."] / verdicts["no."] < 1.25
+
+
+def test_training_also_asks_beyond_twenty_and_nobody_else_does(drawn):
+    def far(answer: str) -> bool:
+        return bool(re.search(r" is (twenty \w|thirty|forty|fifty)", answer))
+
+    sums = [far(answer) for _, answer in drawn if " plus " in answer]
+    assert 0.2 < np.mean(sums) < 0.4
+    known = {fact.answer for task in tasks() if task.name in beyond() for fact in task.facts}
+    assert not known & {fact.answer for name in ("plus", "minus") for fact in beyond()[name]}
+    quiz, rng = Quiz("valid"), np.random.default_rng(0)
+    assert not any(far(answer) for _, answer in (quiz(rng) for _ in range(500)) if "plus" in answer)
 
 
 def test_valid_asks_about_combinations_that_training_never_reads(drawn):

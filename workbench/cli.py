@@ -371,7 +371,7 @@ app.command(data, name="data", help="Make the data sets.")
 @data.command
 def build(
     name: Positional[Literal["micro"]],
-    hours: float = 35.5,
+    hours: float = 70.0,
     root: Path = Path("datasets"),
     kokoro: Path | None = None,
     jobs: int = 2,

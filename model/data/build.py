@@ -6,14 +6,14 @@ The plan depends on the seed alone. `hours` only says how far to go, so a longer
 shorter one. The first 26 hours are at any point a fair sample of the whole: sentences in the named
 voices and by random speakers, spoken questions, spoken answers. 30 hours hold the audio of all
 turns. Then come five hours of glosses: more named voices, random speakers who say several each, and
-all of them in manners; then what is left of both. A shard appears whole or not at all; what is
+all of them in manners; then more clips of Kokoro's voices, and what is left of both. A shard appears whole or not at all; what is
 there is skipped, a damaged one is made again. At the end `manifest.json` lists each shard with its
 hash.
 
 Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
 the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.
 
-    omni data build micro --hours 35.5
+    omni data build micro --hours 70
 """
 
 import hashlib
@@ -54,7 +54,7 @@ KOKORO_VOICES = (
     + ("am_onyx", "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_lily", "bm_daniel")
     + ("bm_george", "bm_lewis")
 )
-KOKORO_TRAIN = 25  # clips a voice
+KOKORO_FIRST, KOKORO_TRAIN = 25, 150  # clips a voice: among the first 30 hours, and in all
 KOKORO_TEST = 30
 SAMPLE = 0.626  # of the bulk; then Kokoro, which is slow, then what questions and answers are left
 THIRTY = 30.0  # hours, after which glosses come,
@@ -105,7 +105,7 @@ class Built:
 
 def build(
     name: str = "micro",
-    hours: float = 35.5,
+    hours: float = 70.0,
     root: str | Path = "datasets",
     kokoro: str | Path | None = None,
     jobs: int = 2,
@@ -152,12 +152,14 @@ def plan(seed: int = 0, size: int = 500) -> Plan:
     unseen, various = _kokoro(of, rng, size)
     bulk = parts["train"]
     early = bulk[:1] + parts["test"] + parts["valid"] + bulk[1:6] + unseen + bulk[6:late]
-    first = early + various + bulk[late:]
+    some = len(various) * KOKORO_FIRST // KOKORO_TRAIN
+    first = early + various[:some] + bulk[late:]
     told = glosses(pool)
     held = [s for name in ("valid", "test") for s in _manners(told, name, seed, size)]
     more = _manners(told, "train", seed, size)
     thirty, five = first_hours(first, THIRTY), first_hours(more, FIVE)
-    shards = thirty + held + five + first[len(thirty) :] + more[len(five) :]
+    late_ones = first[len(thirty) :] + more[len(five) :]
+    shards = thirty + held + five + various[some:] + late_ones
     return Plan(shards, asked)
 
 

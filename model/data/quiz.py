@@ -1,7 +1,9 @@
 """Questions without end, for training to read and to splice (model/train/splice.py).
 
 Synthesised questions cost seconds each, written ones nothing: `Quiz` draws from every question of
-training (tasks.py), in the phrasings that are synthesised and in more.
+training (tasks.py), in the phrasings that are synthesised and in more. In training many of those
+about numbers go beyond twenty: of two hundred sums a small model learns each by itself, of
+thousands it has to learn how to add.
 
     question, answer = Quiz()(np.random.default_rng(0))
 
@@ -12,9 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from model.data.tasks import groups, pairs, tasks
+from model.data.tasks import Fact, beyond, groups, pairs, tasks
 from model.data.texts import tidy
 
+BEYOND = 0.3  # of the questions about numbers in training
 LEADS = ("Please tell me,", "Okay,", "Now,", "Well,", "Omni,", "A question:", "One more:")
 
 
@@ -25,18 +28,27 @@ class Quiz:
 
     def __init__(self, split: str = "train"):
         self.drawn = []  # task -> group -> questions with their facts
+        self.wider: list[tuple[dict[str, list[str]], list[Fact]]] = []  # task -> phrasings, facts
+        wider = beyond() if split == "train" else {}
         for task in tasks():
             all_ways = {name: task.phrasings[name] + task.written[name] for name in task.phrasings}
             task = replace(task, phrasings=all_ways)
             found = pairs(task, split)
             if found:
                 self.drawn.append(groups(task, found, np.random.default_rng(0)))
+                self.wider.append((all_ways, wider.get(task.name, [])))
 
     def __call__(self, rng: np.random.Generator) -> tuple[str, str]:
         """A question and its answer."""
-        ways = self.drawn[int(rng.integers(len(self.drawn)))]
-        way = ways[int(rng.integers(len(ways)))]
-        question, fact = way[int(rng.integers(len(way)))]
+        number = int(rng.integers(len(self.drawn)))
+        phrasings, facts = self.wider[number]
+        if facts and rng.random() < BEYOND:
+            fact = facts[int(rng.integers(len(facts)))]
+            question = tidy(str(rng.choice(phrasings[fact.ask])).format(**fact.slots))
+        else:
+            ways = self.drawn[number]
+            way = ways[int(rng.integers(len(ways)))]
+            question, fact = way[int(rng.integers(len(way)))]
         if question.endswith("?") and rng.random() < 0.2:
             lead = LEADS[int(rng.integers(len(LEADS)))]
             question = f"{lead} {question[0].lower()}{question[1:]}"

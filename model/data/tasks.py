@@ -8,6 +8,9 @@ combinations never seen. Commuted sums count as two combinations: three plus fou
 where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are in
 training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
 
+Who is asked yes or no says first what is known, and then what follows from it: a model that writes
+one word after the other has no other time to think.
+
 An answer is judged by its `key`: `right("is twelve", "Seven plus 5 is 12.")`.
 
 Left out: tasks whose question is speech to be transcribed or repeated; training derives them from
@@ -74,42 +77,42 @@ def a(thing: str) -> str:
     return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
 
 
-def _plus() -> Iterator[Fact]:
-    for x in range(21):
-        for y in range(21 - x):
+def _plus(top: int = 20) -> Iterator[Fact]:
+    for x in range(top + 1):
+        for y in range(top + 1 - x):
             p, q, r = number(x), number(y), number(x + y)
             yield Fact(f"{p} plus {q} is {r}", f"is {r}", {"a": p, "b": q})
 
 
-def _minus() -> Iterator[Fact]:
-    for x in range(21):
+def _minus(top: int = 20) -> Iterator[Fact]:
+    for x in range(top + 1):
         for y in range(x + 1):
             p, q, r = number(x), number(y), number(x - y)
             yield Fact(f"{p} minus {q} is {r}", f"is {r}", {"a": p, "b": q})
 
 
-def _compare() -> Iterator[Fact]:
-    for x in range(21):
-        for y in range(21):
+def _compare(top: int = 20) -> Iterator[Fact]:
+    for x in range(top + 1):
+        for y in range(top + 1):
             p, q, high, low = number(x), number(y), number(max(x, y)), number(min(x, y))
             if x != y:
                 yield Fact(f"{high} is more", f"{high} is more", {"a": p, "b": q}, "more")
                 yield Fact(f"{low} is less", f"{low} is less", {"a": p, "b": q}, "less")
                 verdict = "yes" if x > y else "no"
-                told = f"{verdict}, {p} is {'more' if x > y else 'less'} than {q}"
+                told = f"{p} is {'more' if x > y else 'less'} than {q}, so {verdict}"
                 yield Fact(told, verdict, {"a": p, "b": q}, "is")
 
 
-def _next() -> Iterator[Fact]:
-    for x in range(20):
+def _next(top: int = 20) -> Iterator[Fact]:
+    for x in range(top):
         p, q = number(x), number(x + 1)
         yield Fact(f"the number after {p} is {q}", f"is {q}", {"a": p}, "after")
         yield Fact(f"the number before {q} is {p}", f"is {p}", {"a": q}, "before")
 
 
-def _count() -> Iterator[Fact]:
-    for x in range(21):
-        for y in range(21):
+def _count(top: int = 20) -> Iterator[Fact]:
+    for x in range(top + 1):
+        for y in range(top + 1):
             if 2 <= abs(x - y) <= 6:
                 step = 1 if y > x else -1
                 run = [number(n) for n in range(x, y + step, step)]
@@ -244,9 +247,10 @@ def _is_color() -> Iterator[Fact]:
         for thing in map(a, things):
             for n, other in enumerate(others[:7]):
                 slots = {"a": thing, "b": other}
-                yield Fact(f"no, {thing} is {color}", "no", slots)
+                yield Fact(f"{thing} is {color}, so no", "no", slots)
                 if n < 1:
-                    yield Fact(f"yes, {thing} is {color}", "yes", {"a": thing, "b": color})
+                    slots = {"a": thing, "b": color}
+                    yield Fact(f"{thing} is {color}, so yes", "yes", slots)
 
 
 def _parts() -> Iterator[Fact]:
@@ -270,9 +274,11 @@ def _is_kind() -> Iterator[Fact]:
         for thing in map(a, things):
             for other, _ in table:
                 if other == kind:
-                    yield Fact(f"yes, {thing} is {a(kind)}", "yes", {"a": thing, "b": a(kind)})
+                    slots = {"a": thing, "b": a(kind)}
+                    yield Fact(f"{thing} is {a(kind)}, so yes", "yes", slots)
                 elif (other, kind) not in overlap:
-                    yield Fact(f"no, {thing} is {a(kind)}", "no", {"a": thing, "b": a(other)})
+                    slots = {"a": thing, "b": a(other)}
+                    yield Fact(f"{thing} is {a(kind)}, so no", "no", slots)
 
 
 STORY_THINGS = "apples books eggs coins cards stamps cups flowers keys boxes pens shells"
@@ -760,6 +766,18 @@ def tasks() -> list[Task]:
             ("greeting", 700, _greetings(), False),
         )
     ]
+
+
+def beyond(top: int = 50) -> dict[str, list[Fact]]:
+    """Facts about numbers to `top` that are not among those of `tasks`, by the name of the task."""
+    wider = {"plus": _plus, "minus": _minus, "compare": _compare, "next": _next, "count": _count}
+    known = {task.name: set(map(_asked, task.facts)) for task in tasks() if task.name in wider}
+    return {name: [fact for fact in facts(top) if _asked(fact) not in known[name]]
+            for name, facts in wider.items()}  # fmt: skip
+
+
+def _asked(fact: Fact) -> tuple[str, ...]:
+    return fact.ask, *fact.slots.values()
 
 
 def _share(*parts: str) -> int:

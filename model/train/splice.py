@@ -1,4 +1,5 @@
-"""Spoken questions put together from words that voices have said elsewhere.
+"""Speech put together from what voices have said elsewhere: questions word by word, and sentences
+that end as another one does.
 
 A synthesised question costs a second of work, so there are thousands of them and no more, in few
 phrasings. Every clip has the times of its words: a question of the quiz is spoken by cutting its
@@ -7,6 +8,12 @@ learnt to answer it knows the words by ear, and not the few sentences that were 
 
     splicer = Splicer(features)
     clip = splicer("Could you tell me what six plus five is?", rng)   # Heard, or None
+
+And a model that hears the same sentences again and again learns them by heart. `Grafter` cuts two
+of one voice between words, at about the same time, and goes on with the other: as many sentences
+as there are pairs, and what comes next can only be heard.
+
+    clip = Grafter(features)(7, rng)   # begins as clip 7 does
 
 Left out: choosing words by how well they fit together.
 Letters: F mel frames (10 ms), P phone steps (40 ms).
@@ -22,6 +29,7 @@ from model.train.features import STEP, Features, Heard
 
 STEP_MS = 10.0 * STEP
 EDGE = 5  # phone steps of silence before and after
+MATES = 4  # clips of which the one of the nearest length is grafted on
 PAUSE = 0.15  # chance of 40 to 120 ms of silence between two words
 
 
@@ -65,6 +73,39 @@ class Splicer:
         phones.append(np.zeros(EDGE, np.int64))
         mel = np.concatenate(mels)
         return Heard("", text, voice, "splice", mel, np.concatenate(phones), spans)
+
+
+class Grafter:
+    """Knows which clips are of one voice, and where their words are."""
+
+    def __init__(self, features: Features):
+        self.features = features
+        self.mates: dict[str, list[int]] = defaultdict(list)
+        for i, row in enumerate(features.rows):
+            if 1 < len(row["spans"]) == len(row["text"].split()):
+                self.mates[row["voice"]].append(i)
+
+    def __call__(self, i: int, rng: np.random.Generator) -> Heard | None:
+        """The beginning of clip i with the end of another by its voice; None if there is none."""
+        row = self.features.rows[i]
+        mates = self.mates.get(row["voice"], [])
+        if len(mates) < 2 or not 1 < len(row["spans"]) == len(row["text"].split()):
+            return None
+        some = [mates[int(n)] for n in rng.integers(0, len(mates), MATES)]
+        lengths = self.features.frames
+        other = min(some, key=lambda mate: abs(int(lengths[mate] - lengths[i])))
+        one, two = self.features[i], self.features[other]
+        kept = int(rng.integers(1, len(one.spans)))  # words
+        apart = [abs(begin - one.spans[kept][0]) for begin, _ in two.spans]
+        left = max(1, int(np.argmin(apart)))  # words of the other that are left out
+        end, start = -int(-one.spans[kept - 1][1] // STEP_MS), int(two.spans[left][0] // STEP_MS)
+        shift = (end - start) * STEP_MS
+        words = [*one.text.split()[:kept], *two.text.split()[left:]]
+        words[kept - 1] = words[kept - 1].rstrip(".!?;:")
+        spans = [*one.spans[:kept], *((a + shift, b + shift) for a, b in two.spans[left:])]
+        mel = np.concatenate([one.mel[: end * STEP], two.mel[start * STEP :]])
+        phones = np.concatenate([one.phones[:end], two.phones[start:]])
+        return Heard("", " ".join(words), one.voice, "graft", mel, phones, spans)
 
 
 def keys(text: str) -> list[str]:

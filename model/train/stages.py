@@ -51,7 +51,7 @@ from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.prompts import Prompts
 from model.train.spelling import said, spelled, word_spans
-from model.train.splice import Splicer
+from model.train.splice import Grafter, Splicer
 
 ASK = (
     "Transcribe the audio.",
@@ -62,6 +62,7 @@ ASK = (
 )
 SLOTS = 4  # phone steps (40 ms) an ear state
 STATE_MS = 160.0  # of an ear state
+GRAFTED = 0.4  # of the sentences to be written down end as another one does
 RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
 
@@ -322,8 +323,8 @@ def _ear(
 @dataclass
 class HearData:
     """Conversations for the hear stage: `listen` of the rows have sound, of these `asks` are
-    spoken questions; the rest are written turns. More rows are questions of a `Quiz`: `splices`
-    are spoken word by word (splice.py), `reads` are written."""
+    spoken questions; the rest are written turns; some sentences are grafted (splice.py). More rows
+    are questions of a `Quiz`: `splices` are spoken word by word, `reads` are written."""
 
     omni: Omni
     features: Features
@@ -338,6 +339,7 @@ class HearData:
     questions: list[tuple[int, Turn]] = field(init=False)
     quiz: Quiz = field(init=False)
     splicer: Splicer | None = field(init=False)
+    grafter: Grafter | None = field(init=False)
     chances: np.ndarray = field(init=False)  # f64[clips], cumulated, of being drawn
 
     def __post_init__(self):
@@ -345,6 +347,7 @@ class HearData:
         self.chances = np.cumsum(often) / often.sum()
         self.quiz = Quiz("valid" if self.clean else "train")
         self.splicer = None if self.clean else Splicer(self.features)
+        self.grafter = None if self.clean else Grafter(self.features)
         index = {row["id"]: i for i, row in enumerate(self.features.rows)}
         self.questions = [(index[t.question_audio], t) for t in self.turns
                           if t.question_audio in index]  # fmt: skip
@@ -357,6 +360,8 @@ class HearData:
         tokenizer = self.omni.tokenizer
         for i in alike(self.features.frames, heard - asked, rng, self.chances):
             clip = self.features[i]
+            if self.grafter and rng.random() < GRAFTED:
+                clip = self.grafter(i, rng) or clip
             ask = Text(str(rng.choice(ASK)))
             clips.append(clip)
             rows.append(self._row([_sound(clip), ask], clip.text, rng))

@@ -282,7 +282,7 @@ def world(
 
     def both(split: str, shelf: Shelf, clean: bool):
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,
-                         seed=run.seed, asks=0.4, splices=size // 2, reads=size,
+                         seed=run.seed, asks=0.4, splices=size // 2, reads=2 * size,
                          clean=clean)  # fmt: skip
         named = LookData(omni, shelf, size, run.seed)
         single = RingData(omni.tokenizer, shelf, size, run.seed, clean)

@@ -49,11 +49,12 @@ def _hears(scene: Scene) -> Iterator[Fact]:
     if not scene.sounds:
         return
     here = {s.name for s in scene.sounds}
+    heard = listed([SOUNDS[name].heard for name in in_order(scene)])
     rng = Random(f"{scene.seed}|hears")
     known = sorted({"dog", "cat", "bell", "piano", "guitar", "drum", "laugh", "trumpet"} - here)
     for name in (rng.choice(sorted(here)), rng.choice(known)):
         yes = name in here
-        told = f"yes, I hear {SOUNDS[name].heard}." if yes else "no, I do not hear that."
+        told = f"{heard}: {'yes' if yes else 'no'}."
         check = Names("verdict", ("yes" if yes else "no",))
         yield Fact({"heard": SOUNDS[name].heard}, told, check)
 

@@ -2,7 +2,8 @@
 
 Things too near to a border between two places are not asked for; colours only of what is dyed.
 Answers that take several looks say what each of them saw, in the order of the rows: what is counted
-one by one, and where the things are that another is compared with.
+one by one, all that there is before yes or no, and where the things are that another is compared
+with.
 """
 
 from collections import Counter
@@ -78,10 +79,11 @@ def _exists(scene: Scene) -> Iterator[Fact]:
     if not scene.things:
         return
     here = {t.name for t in scene.things}
+    there = listed(list(dict.fromkeys(a(looks(t)) for t in in_rows(scene.things))))
     rng = Random(f"{scene.seed}|exists")
     for name in (rng.choice(sorted(here)), rng.choice(sorted(set(OBJECTS) - here))):
         yes = name in here
-        told = f"yes, there is {a(name)}." if yes else f"no, there is no {name}."
+        told = f"{there}: {'yes' if yes else 'no'}."
         yield Fact({"thing": a(name)}, told, Names("verdict", ("yes" if yes else "no",)))
 
 
