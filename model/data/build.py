@@ -6,9 +6,10 @@ The plan depends on the seed alone. `hours` only says how far to go, so a longer
 shorter one. The first 26 hours are at any point a fair sample of the whole: sentences in the named
 voices and by random speakers, spoken questions, spoken answers. 30 hours hold the audio of all
 turns. Then come five hours of glosses: more named voices, random speakers who say several each, and
-all of them in manners; then more clips of Kokoro's voices, and what is left of both. A shard appears whole or not at all; what is
-there is skipped, a damaged one is made again. At the end `manifest.json` lists each shard with its
-hash.
+all of them in manners; then more clips of Kokoro's voices, and what is left of both.
+
+A shard appears whole or not at all; what is there is skipped, a damaged one is made again. At the
+end `manifest.json` lists each shard with its hash.
 
 Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
 the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.

@@ -26,6 +26,12 @@ BACKCHANNELS = {
         "really", "good", "nice", "great", "true", "wow", "cool", "fine", "I see", "oh okay",
         "yeah yeah", "right right", "oh I see", "of course", "okay okay", "ah yes", "oh really",
         "sounds good", "good point", "yes I see", "oh yeah", "okay good", "mm-hm, yeah", "oh wow",
+        "indeed", "absolutely", "certainly", "definitely", "that's right", "that's true", "I know",
+        "understood", "fair enough", "I get it", "no doubt", "very nice", "lovely", "perfect",
+        "interesting", "how nice", "oh no", "oh dear", "ha", "huh", "aw", "hm", "ooh", "mm, okay",
+        "well well", "yes of course", "I believe you", "that's great", "so true", "okay then",
+        "yeah, true", "ah, good", "right, I see", "sure thing", "you are right", "I agree",
+        "good idea", "clear", "same here", "not bad",
     ),
     "test": (
         "mm", "yup", "aha", "got it", "ah okay", "yes yes", "oh right", "exactly", "makes sense",
@@ -41,6 +47,15 @@ INTERRUPTIONS = {
         "wait, what", "sorry, what", "can I ask something", "actually, no", "but wait", "what",
         "never mind", "not that one", "I meant something else", "let me say something", "pardon",
         "no, the other one", "stop there", "that's enough, thanks", "please wait", "hang on a bit",
+        "stop now", "hold it", "let me speak", "may I say something", "I need to ask something",
+        "sorry to interrupt", "that's not it", "that is not true", "no, listen", "wait, please",
+        "hey, stop", "hey, wait", "stop right there", "can we talk about something else",
+        "what was that", "say that again", "could you repeat that", "which one", "who is that",
+        "how come", "when was that", "why is that", "I don't understand", "not so fast",
+        "that's not what I meant", "no, you got it wrong", "let me ask you this", "slow down",
+        "give me a second", "not now", "quiet, please", "enough", "that is enough", "go back",
+        "I changed my mind", "forget it", "actually, I want something else", "start again",
+        "tell me something else", "please, one moment",
     ),
     "test": (
         "hang on", "stop, please", "wait a second", "no, stop", "hold on, please", "no, not that",
@@ -51,7 +66,7 @@ INTERRUPTIONS = {
 }  # fmt: skip
 SPEAKERS = {"train": 160, "valid": 10, "test": 40}  # of the bendable voice
 EACH = 14  # phrases a speaker says
-KOKORO_EACH = {"train": 12, "valid": 0, "test": 8}  # phrases a Kokoro voice says
+KOKORO_EACH = {"train": 20, "valid": 0, "test": 8}  # phrases a Kokoro voice says
 
 
 def plan(seed: int = 0) -> list[Shard]:
