@@ -131,8 +131,8 @@ def test_type_read_hear_stop_and_barge_in(visit):
     assert re.fullmatch(
         "first text first sound real-time factor (gaps in the sound )?words without speech", kept
     )
-    factor = float(next(chip for chip in chips if "factor" in chip).split()[-1])
-    assert factor > 0.7 or not any("gaps" in chip for chip in chips)
+    dry = tab.evaluate("omniTalk.player.underruns")  # a busy machine may be slower than speech
+    assert sum(int(chip.split()[-1]) for chip in chips if "gaps" in chip) == dry
     waits = []
     for turn in (1, 2, 3):  # the best of three, for a machine that is busy with other things
         ask(tab, "Once more")

@@ -86,11 +86,11 @@ def render(budget: OmitArgPrefixes[Budget]) -> None:
     from model.omni import Omni, OmniConfig
     from model.train.codec import CodecStage, train_renderer
     from model.train.listener import Listener
-    from model.train.pack import checkpoint
+    from model.train.pack import HEAR, checkpoint
 
     stage = CodecStage() if budget.lr is None else CodecStage(lr=budget.lr)
     start = budget.start or _needed(budget.runs, "codec")
-    ear = checkpoint(budget.runs, "ear")
+    ear = checkpoint(budget.runs, *HEAR, "ear")
     listener = Listener.of(ear, Omni(OmniConfig.micro())) if ear else None
     run = budget.run("render")
     _told(train_renderer(budget.data, run, start, stage, listener=listener))

@@ -29,10 +29,12 @@ class Listener(nn.Module):
 
     @classmethod
     def of(cls, checkpoint: str | Path, omni: Omni) -> "Listener":
-        """The ear in a checkpoint of the stages `ear` or `hear`."""
+        """The ear in a checkpoint of the stages `ear`, `hear` or `world`."""
         ear = Ear(omni)
-        state = weights(checkpoint).items()
-        ear.load_state_dict({k.removeprefix("ear."): v for k, v in state if k.startswith("ear.")})
+        state = {k.removeprefix("hear."): v for k, v in weights(checkpoint).items()}
+        ear.load_state_dict(
+            {k.removeprefix("ear."): v for k, v in state.items() if k.startswith("ear.")}
+        )
         return cls(ear)
 
     def forward(
