@@ -1,5 +1,6 @@
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from model.omni import Omni, OmniConfig
 from model.train.listener import Listener, slower
@@ -30,3 +31,14 @@ def test_the_same_sound_is_understood_and_another_is_not():
     loss.backward()
     assert loss.item() > 0 and made.grad.isfinite().all() and made.grad.abs().max() > 0
     assert all(p.grad is None for p in listener.parameters())
+
+
+@pytest.mark.parametrize("stage", ["", "hear."])
+def test_the_ear_of_every_stage_that_hears(stage, tmp_path):
+    """`ear` and `hear` keep it as ear.*, `world` as hear.ear.*."""
+    torch.manual_seed(0)
+    trained = Ear(Omni(OmniConfig.nano())).state_dict()
+    state = {f"model.{stage}ear.{name}": value for name, value in trained.items()}
+    save_file(state | {f"model.{stage}thinker.norm": torch.ones(1)}, tmp_path / "last.safetensors")
+    ear = Listener.of(tmp_path / "last.safetensors", Omni(OmniConfig.nano())).ear
+    assert all(torch.equal(value, trained[name]) for name, value in ear.state_dict().items())
