@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from model.layers.linear import Linear
 from model.layers.stack import Stack, StackConfig, initialise
-from model.sampling import Sampling, pick
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,15 @@ class Mtp(nn.Module):
         return torch.stack(codes, dim=1)
 
     def complete(
-        self, state: Float[Tensor, "1 width"], first: Float[Tensor, "1 width"], how: Sampling,
-        generator: torch.Generator | None = None,
-    ) -> list[int]:  # fmt: skip
-        """Codebooks 1..K-1 of one frame, one after the other."""
+        self, state: Float[Tensor, "1 width"], first: Float[Tensor, "1 width"]
+    ) -> list[int]:
+        """Codebooks 1..K-1 of one frame, each the most likely one after the one before: in training
+        each learns to mend what those before it chose, and chance is nothing to be mended."""
         codes, past = [], None
         x = torch.stack((state, first), dim=1)
         for q, head in enumerate(self.heads):
             flow, past = self.stack(self.enter(x), None, past)
-            codes.append(pick(head(flow.out[0, -1]), how, generator))
+            codes.append(int(head(flow.out[0, -1]).argmax()))
             if q + 1 < len(self.heads):
                 x = self.tables[q].weight[codes[-1]].view(1, 1, -1)
         return codes

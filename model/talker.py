@@ -87,11 +87,12 @@ class Talker(nn.Module):
         self, state: Float[Tensor, "width"], how: Sampling, may_end: bool,
         generator: torch.Generator | None = None,
     ) -> Int[Tensor, "books"] | None:  # fmt: skip
-        """The next frame, or None: the speech is over. It can't end while words are pending."""
+        """The next frame, its codebook 0 picked, or None: the speech is over. It can't end while
+        words are pending."""
         logits = self.head(state).float()
         logits = logits[: self.config.want if may_end else self.config.end]
         first = pick(logits, how, generator)
         if first == self.config.end:
             return None
-        rest = self.mtp.complete(state[None], self.codes.weight[first][None], how, generator)
+        rest = self.mtp.complete(state[None], self.codes.weight[first][None])
         return torch.tensor([first, *rest])

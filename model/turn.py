@@ -25,9 +25,10 @@ from torch import Tensor
 
 from model.aria import Aria, Audit, Learned, Pace, Standing
 from model.data.describe import tempo
+from model.form import Form, choose
 from model.layers.stack import StackPast
 from model.omni import Omni, Prompt
-from model.sampling import Sampling, pick
+from model.sampling import Sampling
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
 from model.speech.codec import RATE
@@ -107,19 +108,22 @@ def think(
     generator: torch.Generator | None = None, most: int = LONGEST, given: Sequence[int] = (),
 ) -> Iterator[Word]:  # fmt: skip
     """Read the prompt, then write the answer token by token, until it ends or `most` are there. It
-    begins with the tokens `given`, if any; those are not chosen."""
+    begins with the tokens `given`, if any; those are not chosen. One that begins as JSON is JSON
+    (form.py)."""
     thinker, specials = omni.thinker, omni.tokenizer
-    hidden, written = take_in(omni, prompt, state), 0
+    hidden, written, form = take_in(omni, prompt, state), 0, Form()
     utf8 = codecs.getincrementaldecoder("utf-8")("replace")
     try:
         while written < most:
             if written < len(given):
                 token = given[written]
             else:
-                token = pick(thinker.logits(hidden), how, generator)
+                logits, left = thinker.logits(hidden), most - written
+                token = choose(logits, form, omni.tokenizer, left, how, generator)
             if token in (specials.im_end, specials.endoftext):
                 break
             text = "" if token in specials.specials else utf8.decode(specials.piece(token))
+            form = form.after(specials.piece(token)) or Form("free")  # given ones may be anything
             state.said += text
             written += 1
             yield Word(token, text, hidden)
@@ -275,14 +279,19 @@ def say(
     how: Sampling = GREEDY, seed: int = 0, state: State | None = None,
 ) -> Iterator[Chunk]:  # fmt: skip
     """Read a text aloud, sentence by sentence."""
+    words = spelled(omni, text)
+    state = State() if state is None else state
+    generator = torch.Generator().manual_seed(seed)
+    yield from _voiced(omni, words, state, voice, pace, how, generator, True)
+
+
+def spelled(omni: Omni, text: str) -> Iterator[Word]:
+    """The words of a text that is read aloud."""
     ids = omni.tokenizer.encode(" ".join(text.split()))
     if not ids:
         raise ValueError("there is no text to say")
-    state = State() if state is None else state
     utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-    words = (Word(i, utf8.decode(omni.tokenizer.piece(i))) for i in ids)
-    generator = torch.Generator().manual_seed(seed)
-    yield from _voiced(omni, words, state, voice, pace, how, generator, True)
+    return (Word(i, utf8.decode(omni.tokenizer.piece(i))) for i in ids)
 
 
 def _voiced(omni, words, state, voice, pace, how, generator, aloud) -> Iterator[Chunk]:

@@ -34,6 +34,13 @@ def test_questions_are_many_and_yes_is_as_often_as_no(drawn):
     assert 0.8 < verdicts["yes."] / verdicts["no."] < 1.25
 
 
+def test_sums_are_asked_for_more_often(drawn):
+    count = Counter(re.search(r" (plus|minus|opposite) ", f" {a} ")[1] for _, a in drawn
+                    if re.search(r" (plus|minus|opposite) ", a))  # fmt: skip
+    assert 2.5 < count["plus"] / count["opposite"] < 3.5
+    assert 0.8 < count["plus"] / count["minus"] < 1.25
+
+
 def test_training_also_asks_beyond_twenty_and_nobody_else_does(drawn):
     def far(answer: str) -> bool:
         return bool(re.search(r" is (twenty \w|thirty|forty|fifty)", answer))

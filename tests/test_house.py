@@ -29,8 +29,10 @@ LAW = {
     "omni": "layers senses speech thinker mtp sampling aria talker",
     "shapes": "layers senses speech thinker mtp sampling aria talker omni",
     "attend": "layers senses thinker omni",
-    "turn": "layers senses speech data thinker mtp sampling aria talker dualtrack omni",
+    "form": "senses sampling",
+    "turn": "layers senses speech data thinker mtp sampling aria talker dualtrack omni form",
     "transcribe": "turn omni layers senses",
+    "rehearse": "aria omni sampling senses speech transcribe turn",
 }
 LAW["train"] = " ".join(LAW) + " data"
 

@@ -17,7 +17,6 @@ from transformers.models.qwen3_omni_moe.modeling_qwen3_omni_moe import (
 from model.layers.attention import AttentionConfig
 from model.layers.stack import StackConfig
 from model.mtp import Mtp, MtpConfig
-from model.sampling import Sampling
 from workbench.hub import weights
 
 CLOSE = dict(rtol=0, atol=1e-4)
@@ -76,7 +75,7 @@ def test_prefill_and_steps(pair):
             x = ours.tables[q](torch.tensor([codes[-1:]]))
             theirs = other(input_ids=torch.tensor([codes[-1:]]), past_key_values=cache,
                            generation_steps=theirs.generation_steps, use_cache=True)  # fmt: skip
-    assert ours.complete(state, first, Sampling()) == codes
+    assert ours.complete(state, first) == codes
 
 
 @torch.no_grad()
@@ -88,7 +87,7 @@ def test_the_same_frame_as_generate(pair):
         state, first = torch.randn(1, WIDTH), torch.randn(1, WIDTH)
         codes = other.generate(inputs_embeds=torch.stack((state, first), dim=1),
                                max_new_tokens=BOOKS - 1, do_sample=False)  # fmt: skip
-        assert ours.complete(state, first, Sampling()) == codes[0].tolist()
+        assert ours.complete(state, first) == codes[0].tolist()
 
 
 @torch.no_grad()
@@ -97,4 +96,4 @@ def test_many_frames_at_once_choose_as_one_does(pair):
     state, first = torch.randn(5, WIDTH), torch.randn(5, WIDTH)
     together = ours.best(state, first)
     for i in range(5):
-        assert together[i].tolist() == ours.complete(state[i][None], first[i][None], Sampling())
+        assert together[i].tolist() == ours.complete(state[i][None], first[i][None])

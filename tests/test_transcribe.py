@@ -6,9 +6,8 @@ import torch
 
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Message
-from model.senses.prompt import Clock
-from model.transcribe import TRANSCRIBE, Path, hear, likeliest
-from model.turn import State, answer, take_in
+from model.transcribe import TRANSCRIBE, Path, begin, hear, likeliest, likely
+from model.turn import answer
 
 
 def small() -> Omni:
@@ -21,11 +20,8 @@ def sound(seconds: float) -> Audio:
     return Audio(rng.normal(0, 0.1, round(seconds * 16_000)).astype(np.float32), 16_000)
 
 
-def asked(omni) -> tuple[Path, int]:
-    state = State()
-    prompt = omni.read([Message.of("user", sound(0.4), TRANSCRIBE)], Clock(), 0)
-    hidden = take_in(omni, prompt, state)
-    return Path(0.0, (), state.thinker, hidden), state.place
+def asked(omni, views: int = 1) -> Path:
+    return begin(omni, sound(0.4), views=views)
 
 
 def ending_at(omni, likely: float):
@@ -36,38 +32,59 @@ def ending_at(omni, likely: float):
 
 
 @torch.inference_mode()
-def log_probability(omni, tokens: tuple[int, ...], ended: bool) -> float:
-    """Of an answer, when the model reads all of it at once."""
-    start, place = asked(omni)
-    ids = torch.tensor([[*tokens]])
-    places = torch.arange(place, place + len(tokens)).expand(3, 1, -1)
-    thought, _ = omni.thinker(omni.thinker.embed(ids), places, start.past)
-    hidden = torch.cat([start.hidden[None], thought.hidden[0]])
-    shares = omni.thinker.logits(hidden).float().log_softmax(-1)
-    score = sum(float(shares[i, token]) for i, token in enumerate(tokens))
-    return score + (float(shares[-1, omni.tokenizer.im_end]) if ended else 0.0)
+def log_probability(omni, tokens: tuple[int, ...], ended: bool, views: int) -> float:
+    """Of an answer, when the model reads all of it at once; mean of the views."""
+    total = 0.0
+    for past, first, place in asked(omni, views).heard:
+        places = torch.arange(place, place + len(tokens)).expand(3, 1, -1)
+        thought, _ = omni.thinker(omni.thinker.embed(torch.tensor([[*tokens]])), places, past)
+        hidden = torch.cat([first[None], thought.hidden[0]])
+        shares = omni.thinker.logits(hidden).float().log_softmax(-1)
+        total += sum(float(shares[i, token]) for i, token in enumerate(tokens))
+        total += float(shares[-1, omni.tokenizer.im_end]) if ended else 0.0
+    return total / views
 
 
+@pytest.mark.parametrize("views", [1, 3])
 @pytest.mark.parametrize("beams", [1, 3, 8])
-def test_the_score_is_the_probability_of_the_text(beams):
+def test_the_score_is_the_probability_of_the_text(beams, views):
     omni = ending_at(small(), 3.0)
-    best = likeliest(omni, *asked(omni), most=5, beams=beams)
+    best = likeliest(omni, asked(omni, views), most=5, beams=beams)
     ended = len(best.tokens) < 5
     assert best.tokens, "something to compare"
-    assert best.score == pytest.approx(log_probability(omni, best.tokens, ended), abs=1e-3)
+    whole = log_probability(omni, best.tokens, ended, views)
+    assert best.score == pytest.approx(whole, abs=1e-3)
+
+
+@pytest.mark.parametrize("views", [1, 5])
+def test_how_likely_a_text_is(views):
+    omni, text = small(), "Two words."
+    tokens = omni.tokenizer.encode(text)
+    whole = log_probability(omni, tuple(tokens), True, views) / (len(tokens) + 1)
+    assert likely(omni, sound(0.4), text, views) == pytest.approx(whole, abs=1e-4)
+
+
+def test_views_are_the_same_sound_at_other_speeds():
+    """A sound that is faster already is heard as the faster view of the slower one."""
+    omni, rate = small(), 16_000
+    slow = begin(omni, sound(0.8), views=3).heard
+    fast = begin(omni, Audio(sound(0.8).samples, round(rate * 1.06)), views=1).heard
+    torch.testing.assert_close(slow[2].hidden, fast[0].hidden)
+    assert [heard.place for heard in slow] == sorted((h.place for h in slow), reverse=True)
 
 
 def test_one_beam_is_greedy():
     omni = small()
     said = "".join(chunk.text for chunk in answer(
         omni, [Message.of("user", sound(0.4), TRANSCRIBE)], aloud=False, most=12))  # fmt: skip
-    assert hear(omni, sound(0.4), most=12, beams=1) == said.strip()
+    assert hear(omni, sound(0.4), most=12, beams=1, views=1) == said.strip()
 
 
 @torch.inference_mode()
 def test_two_tokens_are_the_best_of_all_pairs():
     omni = small()
-    (_, _, past, hidden), place = asked(omni)
+    start = asked(omni)
+    past, hidden, place = start.heard[0]
     ends = {omni.tokenizer.im_end, omni.tokenizer.endoftext}
     likely = omni.thinker.logits(hidden).log_softmax(-1)
     pairs = {}
@@ -78,25 +95,27 @@ def test_two_tokens_are_the_best_of_all_pairs():
         two = int(scores.argmax())
         assert two not in ends
         pairs[one, two] = float(scores[two])
-    found = likeliest(omni, Path(0.0, (), past, hidden), place, most=2, beams=40)
+    found = likeliest(omni, start, most=2, beams=40)
     assert found.tokens == max(pairs, key=pairs.__getitem__)
     assert found.score == pytest.approx(max(pairs.values()), abs=1e-4)
 
 
 def test_more_beams_find_a_likelier_text():
     omni = ending_at(small(), 3.0)
-    one, many = (likeliest(omni, *asked(omni), most=6, beams=beams) for beams in (1, 8))
+    one, many = (likeliest(omni, asked(omni), most=6, beams=beams) for beams in (1, 8))
     assert many.score > one.score
 
 
 def test_a_text_ends_where_the_model_ends_it():
     omni = ending_at(small(), 200.0)
-    scores = [likeliest(omni, *asked(omni), most=64, beams=beams) for beams in (1, 4)]
+    scores = [likeliest(omni, asked(omni), most=64, beams=beams) for beams in (1, 4)]
     assert all(len(path.tokens) < 64 for path in scores)
 
 
 def test_the_longest_text_and_the_fewest_beams():
     omni = small()
-    assert len(likeliest(omni, *asked(omni), most=3, beams=4).tokens) <= 3
+    assert len(likeliest(omni, asked(omni), most=3, beams=4).tokens) <= 3
     with pytest.raises(ValueError, match="0 beams, expected 1 or more"):
         hear(omni, sound(0.4), beams=0)
+    with pytest.raises(ValueError, match="0 views, expected 1 or more"):
+        hear(omni, sound(0.4), views=0)

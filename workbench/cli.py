@@ -49,6 +49,7 @@ def hear(
     file: Positional[Path],
     most: int = 256,
     beams: int = 8,
+    views: int = 5,
     json: bool = False,
     model: str = "micro",
 ) -> None:
@@ -58,6 +59,7 @@ def hear(
         file: a recording, wav, flac, ogg or mp3; a long one is heard piece by piece, a line each
         most: text tokens of a piece
         beams: beginnings of the text that are kept until the likeliest is found; 1 is fastest
+        views: how often it is heard, at speeds about its own; 1 is fastest
         json: one JSON object a line, with times
         model: name or folder of a model
     """
@@ -69,7 +71,7 @@ def hear(
     omni = _load(model)
     for piece in chain([first], heard):
         start = perf_counter()
-        text = hear(omni, piece, most=most, beams=beams)
+        text = hear(omni, piece, most=most, beams=beams, views=views)
         spent = perf_counter() - start
         if json:
             times = {"start": piece.start, "seconds": piece.seconds}
@@ -121,8 +123,9 @@ def say(
     out: Out = Path("out.wav"),
     voice: str = "heart",
     pace: str = "aria",
+    tries: int = 4,
     seed: int = 0,
-    temperature: float = 0.0,
+    temperature: float | None = None,
     json: bool = False,
     model: str = "micro",
 ) -> None:
@@ -135,20 +138,28 @@ def say(
             voice", or a recording of somebody, 3 to 10 s; each may add a manner: "heart, fast",
             "me.wav, loud"
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
+        tries: how often each sentence is said, until the model itself hears it best; 1 streams
         seed: of the random numbers, where there is a temperature
-        temperature: 0 picks the likeliest sound every time
+        temperature: of the sounds that are drawn: all with one try, else those of tries that do not
+            differ by their pace
         json: print the figures as a JSON object
         model: name or folder of a model
     """
-    from model import aria, turn
+    from model import aria, rehearse, turn
     from model.sampling import Sampling
     from workbench.waveform import check_wav
 
-    text, pace, how = _text(text), aria.pace(pace), Sampling(temperature)
+    text, pace = _text(text), aria.pace(pace)
+    if tries < 1:
+        raise ValueError(f"{tries} tries, expected 1 or more")
     speaker = _voice(voice)
     check_wav(out)
     omni = _load(model)
-    chunks = turn.say(omni, text, speaker(omni), pace, how, seed)
+    if tries == 1:
+        chunks = turn.say(omni, text, speaker(omni), pace, Sampling(temperature or 0.0), seed)
+    else:
+        how = rehearse.FREELY if temperature is None else Sampling(temperature)
+        chunks = rehearse.rehearse(omni, text, speaker(omni), pace, tries, how, seed)
     figures = _write(out, chunks, lambda text: None)
     if json:
         _tell({"text": text, **figures})

@@ -12,7 +12,6 @@ This is the ground on which tapes record (tapes.py); record.py makes a Run of bo
 Letters: T tokens, F frames, W words. Left out: batches, and the Thinker's own speculation on turns.
 """
 
-import codecs
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from model.sampling import Sampling
 from model.senses.prompt import Clock, Modality
 from model.speech.codec import RATE
 from model.speech.encoder import FRAME
-from model.turn import Chunk, Frame, State, Voice, Word, render, speak, think
+from model.turn import Chunk, Frame, State, Voice, Word, render, speak, spelled, think
 from workbench.probe import listen
 from workbench.run import PHASES, SPEECH, Inputs, Tokens
 
@@ -112,10 +111,7 @@ class Watch:
         """The words to say: of the answer, or of a text that is read aloud."""
         omni = self.omni
         if inputs.aloud:
-            ids = omni.tokenizer.encode(" ".join(inputs.aloud.split()))
-            utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-            for id in ids:
-                yield Word(id, utf8.decode(omni.tokenizer.piece(id)))
+            yield from spelled(omni, inputs.aloud)
             return
         how = Sampling(inputs.temperature, inputs.top_k, inputs.top_p)
         self.prompt = omni.read(list(inputs.messages), clock)

@@ -17,30 +17,34 @@ import numpy as np
 from model.data.tasks import Fact, beyond, groups, pairs, tasks
 from model.data.texts import tidy
 
+OFTEN = {"plus": 3.0, "minus": 3.0}  # times as often as another task: they must be computed
 BEYOND = 0.3  # of the questions about numbers in training
 LEADS = ("Please tell me,", "Okay,", "Now,", "Well,", "Omni,", "A question:", "One more:")
 
 
 class Quiz:
-    """Draws evenly: as many of one task as of another, of one group of phrasings as of another, and
-    of yes as of no. Combinations are those of `split` (train or valid). One question in five opens
-    with a word or two before it."""
+    """Draws evenly: as many of one task as of another (but for OFTEN), of one group of phrasings as
+    of another, and of yes as of no. Combinations are those of `split` (train or valid). One
+    question in five opens with a word or two before it."""
 
     def __init__(self, split: str = "train"):
         self.drawn = []  # task -> group -> questions with their facts
         self.wider: list[tuple[dict[str, list[str]], list[Fact]]] = []  # task -> phrasings, facts
+        often = []
         wider = beyond() if split == "train" else {}
         for task in tasks():
             all_ways = {name: task.phrasings[name] + task.written[name] for name in task.phrasings}
             task = replace(task, phrasings=all_ways)
             found = pairs(task, split)
             if found:
+                often.append(OFTEN.get(task.name, 1.0))
                 self.drawn.append(groups(task, found, np.random.default_rng(0)))
                 self.wider.append((all_ways, wider.get(task.name, [])))
+        self.chances = np.array(often) / sum(often)
 
     def __call__(self, rng: np.random.Generator) -> tuple[str, str]:
         """A question and its answer."""
-        number = int(rng.integers(len(self.drawn)))
+        number = int(rng.choice(len(self.drawn), p=self.chances))
         phrasings, facts = self.wider[number]
         if facts and rng.random() < BEYOND:
             fact = facts[int(rng.integers(len(facts)))]

@@ -62,7 +62,7 @@ ASK = (
 )
 SLOTS = 4  # phone steps (40 ms) an ear state
 STATE_MS = 160.0  # of an ear state
-GRAFTED = 0.4  # of the sentences to be written down end as another one does
+GRAFTED = 0.25  # of the sentences to be written down end as another one does
 RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
 

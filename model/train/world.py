@@ -56,7 +56,7 @@ TOKENS = 1600  # of a batch, padding and all
 STRUCTURED = tuple(name for name in ASKED if name.startswith("caption structured"))
 TIMED = re.compile(r"\d seconds|\"start\"")  # an answer that tells a time
 POINTING = 1.0  # what looking at the right place counts beside the right words
-SLOWER = {"hear.ear.*": 0.25, "hear.thinker.*": 0.6}  # of the learning rate
+SLOWER = {"hear.ear.*": 0.4, "hear.thinker.*": 0.6}  # of the learning rate
 
 
 class Sight(NamedTuple):
@@ -95,7 +95,7 @@ class WorldData:
 
     omni: Omni
     shelf: Shelf
-    sizes: tuple[int, int, int] = (10, 10, 6)  # of KINDS
+    sizes: tuple[int, int, int] = (7, 6, 4)  # of KINDS
     seed: int = 0
     clean: bool = False  # held-out sounds are not distorted
     more: int = 5
@@ -268,10 +268,11 @@ class Both(nn.Module):
 def world(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
     recipe: Recipe | None = None, start: Path | None = None, eye: Path | None = None,
-    size: int = 12, sizes: tuple[int, int, int] = WorldData.sizes,
+    size: int = 26, alone: int = 8, sizes: tuple[int, int, int] = WorldData.sizes,
 ) -> Result:  # fmt: skip
     """Train eye, ear and Thinker on scenes and on what `hear` and `look` train on; `start`
-    is a checkpoint of `hear` (or of `world`), `eye` one of `look`."""
+    is a checkpoint of `hear` (or of `world`), `eye` one of `look`. A batch has `size` rows of
+    `hear`, `alone` pictures and as many single sounds to be named, and scenes of `sizes`."""
     module = Both(omni)
     if start:
         state = weights(start)
@@ -282,10 +283,10 @@ def world(
 
     def both(split: str, shelf: Shelf, clean: bool):
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,
-                         seed=run.seed, asks=0.4, splices=size // 2, reads=2 * size,
+                         seed=run.seed, asks=0.3, splices=size // 2, reads=4 * size,
                          clean=clean)  # fmt: skip
-        named = LookData(omni, shelf, size, run.seed)
-        single = RingData(omni.tokenizer, shelf, size, run.seed, clean)
+        named = LookData(omni, shelf, alone, run.seed)
+        single = RingData(omni.tokenizer, shelf, alone, run.seed, clean)
         asked = WorldData(omni, shelf, sizes, run.seed, clean)
         return lambda step: (heard(step), named(step), single(step), asked(step))
 

@@ -14,6 +14,7 @@ import torch
 from model.aria import Audit, pace
 from model.attend import Listener, Native
 from model.omni import Omni
+from model.rehearse import rehearse
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
 from model.transcribe import hear
@@ -39,7 +40,9 @@ class Candidate(Protocol):
 
     def hear(self, samples: np.ndarray, rate: int) -> str: ...
 
-    def say(self, text: str, voice: str, pace: str) -> Said: ...
+    def say(self, text: str, voice: str, pace: str, once: bool = False) -> Said:
+        """A text, as well as it can; `once`: streamed, at the first attempt."""
+        ...
 
     def imitate(self, text: str, samples: np.ndarray, rate: int) -> Said:
         """A text in the voice of a recording."""
@@ -59,8 +62,8 @@ class Candidate(Protocol):
 
 
 class Ours:
-    """Our model, with the settings of the command line: transcripts by beam search, answers
-    greedy, pace aria."""
+    """Our model, with the settings of the command line: transcripts by beam search of several
+    views, texts read aloud as the best of four attempts, answers greedy, pace aria."""
 
     def __init__(self, omni: Omni):
         self.omni = omni
@@ -74,9 +77,9 @@ class Ours:
     def hear(self, samples: np.ndarray, rate: int) -> str:
         return hear(self.omni, Audio(samples, rate))
 
-    def say(self, text: str, voice: str, pace_: str) -> Said:
-        state = State()
-        chunks = list(say(self.omni, text, Voice(voice), pace(pace_), state=state))
+    def say(self, text: str, voice: str, pace_: str, once: bool = False) -> Said:
+        state, aloud = State(), say if once else rehearse
+        chunks = list(aloud(self.omni, text, Voice(voice), pace(pace_), state=state))
         return together(chunks, tuple(state.audits))
 
     def imitate(self, text: str, samples: np.ndarray, rate: int) -> Said:
