@@ -60,6 +60,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from model.train.muon import Muon
+from model.train.precision import has_bf16
 
 Batch = Any  # tensors in tuples, dicts or named tuples
 Loss = Callable[[Batch], tuple[Tensor, Mapping[str, Tensor | float]]]
@@ -146,7 +147,7 @@ def train(
     step, spent = 0, 0.0
     if checkpoint.exists():
         step, spent = _restore(checkpoint, module, optimizer, run.seed)
-    bf16 = _has_bf16(accelerator.device) if run.bf16 is None else run.bf16
+    bf16 = has_bf16(accelerator.device) if run.bf16 is None else run.bf16
     task, optimizer = accelerator.prepare(_Task(module, loss, bf16), optimizer)
     log = _Log(run.out / "metrics.jsonl", step, accelerator.is_main_process)
 
@@ -262,12 +263,6 @@ def _validate(task: nn.Module, held_out: Sequence[Batch], run: Run, accelerator:
             total, metrics = task(send_to_device(batch, accelerator.device))
             means.add({"loss": float(total), **metrics})
     return means.take()
-
-
-def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
 
 
 # --- checkpoints ---------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
     optimizer = Muon(groups, lr=1.5e-3)       # groups of parameters; "scale" and the like are kept
 
 Muon takes the momentum of a matrix's gradient and makes all its singular values about one (five
-Newton-Schulz steps in bf16): every direction is learned at the same pace. torch has it for single
-matrices; here the stacked experts of a layer [E, out, in] are done together, each by itself, and
-embeddings, vectors, convolution kernels and narrow matrices go the way of AdamW.
+Newton-Schulz steps, in bf16 where the processor computes in it): every direction is learned at the
+same pace. torch has it for single matrices; here the stacked experts of a layer [E, out, in] are
+done together, each by itself, and embeddings, vectors, convolution kernels and narrow matrices go
+the way of AdamW.
 The update is scaled by 0.2 sqrt(longest side), so that one learning rate serves both.
 Source: Jordan et al., "Muon"; scale of Moonlight (arXiv 2502.16982); AdamW (arXiv 1711.05101).
 """
@@ -15,6 +16,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
+
+from model.train.precision import has_bf16
 
 NARROW = 32  # a matrix with a side below this (a router, a gate) is no case for Muon
 NESTEROV = 0.95  # momentum
@@ -73,7 +76,8 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(x: Tensor, steps: int = 5) -> Tensor:
     """The matrices f[..., A, B] with the same singular vectors and singular values near one."""
     wide = x.shape[-2] <= x.shape[-1]
-    y = (x if wide else x.mT).bfloat16()
+    y = x if wide else x.mT
+    y = y.bfloat16() if has_bf16(x.device) else y.float()
     y = y / y.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
     for _ in range(steps):
         square = y @ y.mT

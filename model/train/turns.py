@@ -43,6 +43,7 @@ from model.thinker import Thought
 from model.train.batch import SILENCE, distort
 from model.train.loop import Recipe, Result, Run, train
 from model.train.losses import accuracy, cross_entropy
+from model.train.precision import has_bf16
 
 TOKENS = round(SECONDS / TICK)  # of a dialogue
 TOGETHER = 8  # dialogues that ear and Thinker hear at once
@@ -133,7 +134,7 @@ class TurnData:
         """Let ear and Thinker hear it all; half of it by another microphone, unless `clean`. What
         is trained on is heard in bf16 where that is quicker."""
         rng, kept = np.random.default_rng(seed), []
-        rough = not clean and torch.cpu.get_capabilities().get("avx512_bf16", False)
+        rough = not clean and has_bf16(torch.device("cpu"))
         bar = tqdm(total=len(heard.mels), desc="states", mininterval=10)
         for start in range(0, len(heard.mels), TOGETHER):
             mels = [mel.astype(np.float32) for mel in heard.mels[start : start + TOGETHER]]
