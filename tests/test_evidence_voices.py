@@ -44,7 +44,7 @@ class Actor:
     def __init__(self, speech: Hibari):
         self.speech = speech
 
-    def say(self, text: str, voice: str, pace: str) -> Said:
+    def say(self, text: str, voice: str, pace: str, once: bool = False) -> Said:
         words = heeded(voice)
         who = voice.partition(",")[0]
         who = who if who in NAMED else SEXES[next(iter(words & set(SEXES)))]
@@ -57,7 +57,7 @@ class Actor:
 class Wooden(Actor):
     """Always the same voice."""
 
-    def say(self, text: str, voice: str, pace: str) -> Said:
+    def say(self, text: str, voice: str, pace: str, once: bool = False) -> Said:
         return Said(self.speech(text).samples, text)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from model.train import muon
 from model.train.muon import Muon, orthogonal
 
 
@@ -24,7 +25,8 @@ def walk(optimizers, parameters, steps: int = 4) -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (48, 64), (32, 32)])
-def test_a_matrix_moves_as_with_torchs_muon(shape):
+def test_a_matrix_moves_as_with_torchs_muon(shape, monkeypatch):
+    monkeypatch.setattr(muon, "has_bf16", lambda device: True)  # torch's computes in bf16 always
     ours, theirs = pair(*shape)
     both = (
         Muon([{"params": [ours], "weight_decay": 0.1}], lr=0.01),
@@ -64,7 +66,10 @@ def test_a_table_of_words_is_adamws():
     assert "exp_avg" in optimizer.state[table]
 
 
-def test_singular_values_come_near_one():
+@pytest.mark.parametrize("bf16", [True, False])
+def test_singular_values_come_near_one(bf16, monkeypatch):
+    """In half the digits, and in all of them where the processor would be slow with half."""
+    monkeypatch.setattr(muon, "has_bf16", lambda device: bf16)
     torch.manual_seed(0)
     x = torch.randn(2, 40, 90) @ torch.diag(torch.logspace(-1, 1, 90))
     values = torch.linalg.svdvals(orthogonal(x))

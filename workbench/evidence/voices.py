@@ -157,7 +157,8 @@ def _described(who: str, word: str, number: int) -> str:
 
 
 def move(candidate: Candidate, pair: Pair) -> Moved:
-    said = [candidate.say(pair.text, voice, "aria").samples for voice in (pair.less, pair.more)]
+    ways = (pair.less, pair.more)
+    said = [candidate.say(pair.text, way, "aria", once=True).samples for way in ways]
     measured = [measure(pair.kind, samples, pair.about) for samples in said]
     return Moved(**vars(pair), measured=(measured[0], measured[1]))
 
