@@ -34,6 +34,23 @@ def test_questions_are_many_and_yes_is_as_often_as_no(drawn):
     assert 0.8 < verdicts["yes."] / verdicts["no."] < 1.25
 
 
+def test_some_suppose_what_is_not_so(drawn):
+    """The verdict follows from the question, and nothing is asked that others ask in the test."""
+    quiz, rng = Quiz(), np.random.default_rng(0)
+    told = [quiz._suppose(rng) for _ in range(1000)]
+    held = {(f.slots["a"], f.slots["b"]) for task in tasks() if task.name in ("is kind", "is color")
+            for _, f in pairs(task, "test")}  # fmt: skip
+    verdicts = Counter()
+    for question, answer in told:
+        thing, stated, verdict = re.match(r"(.+) is (.+), so (yes|no)[.]$", answer.lower()).groups()
+        meant = re.search(rf"(?:is|say|that) {re.escape(thing)}(?: is)? ([\w ]+)[?]$", question.lower())
+        assert (meant[1] == stated) == (verdict == "yes"), (question, answer)
+        assert (thing, meant[1]) not in held
+        verdicts[verdict] += 1
+    assert 0.8 < verdicts["yes"] / verdicts["no"] < 1.25
+    assert any(question.startswith("Suppose") for question, _ in drawn)
+
+
 def test_sums_are_asked_for_more_often(drawn):
     count = Counter(re.search(r" (plus|minus|opposite) ", f" {a} ")[1] for _, a in drawn
                     if re.search(r" (plus|minus|opposite) ", a))  # fmt: skip

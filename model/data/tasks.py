@@ -221,7 +221,8 @@ month: *January, *March, *April, *July, *October
 day: *Monday, *Tuesday, *Friday, *Sunday"""
 
 
-def _table(text: str) -> list[tuple[str, list[str]]]:
+def table(text: str) -> list[tuple[str, list[str]]]:
+    """The rows of COLORS, PARTS or KINDS: a name, and the things it belongs to."""
     rows = (line.split(": ") for line in text.splitlines())
     return [(name, things.split(", ")) for name, things in rows]
 
@@ -236,14 +237,14 @@ def _opposites() -> Iterator[Fact]:
 
 
 def _colors() -> Iterator[Fact]:
-    for color, things in _table(COLORS):
+    for color, things in table(COLORS):
         for thing in map(a, things):
             yield Fact(f"{thing} is {color}", f"is {color}", {"a": thing})
 
 
 def _is_color() -> Iterator[Fact]:
-    for color, things in _table(COLORS):
-        others = [other for other, _ in _table(COLORS) if other != color]
+    for color, things in table(COLORS):
+        others = [other for other, _ in table(COLORS) if other != color]
         for thing in map(a, things):
             for n, other in enumerate(others[:7]):
                 slots = {"a": thing, "b": other}
@@ -254,7 +255,7 @@ def _is_color() -> Iterator[Fact]:
 
 
 def _parts() -> Iterator[Fact]:
-    for counted, things in _table(PARTS):
+    for counted, things in table(PARTS):
         n, part = counted.split()
         plural = part if part.endswith("s") else part + "s"
         for thing in map(a, things):
@@ -262,17 +263,17 @@ def _parts() -> Iterator[Fact]:
 
 
 def _kinds() -> Iterator[Fact]:
-    for kind, things in _table(KINDS):
+    for kind, things in table(KINDS):
         for thing in map(a, things):
             yield Fact(f"{thing} is {a(kind)}", kind, {"a": thing})
 
 
 def _is_kind() -> Iterator[Fact]:
-    table = _table(KINDS)
+    kinds = table(KINDS)
     overlap = {("animal", "bird"), ("animal", "insect")}
-    for kind, things in table:
+    for kind, things in kinds:
         for thing in map(a, things):
-            for other, _ in table:
+            for other, _ in kinds:
                 if other == kind:
                     slots = {"a": thing, "b": a(kind)}
                     yield Fact(f"{thing} is {a(kind)}, so yes", "yes", slots)
