@@ -42,8 +42,9 @@ def test_some_suppose_what_is_not_so(drawn):
             for _, f in pairs(task, "test")}  # fmt: skip
     verdicts = Counter()
     for question, answer in told:
-        thing, stated, verdict = re.match(r"(.+) is (.+), so (yes|no)[.]$", answer.lower()).groups()
-        meant = re.search(rf"(?:is|say|that) {re.escape(thing)}(?: is)? ([\w ]+)[?]$", question.lower())
+        question, answer = question.lower(), answer.lower()
+        thing, stated, verdict = re.match(r"(.+) is (.+), so (yes|no)[.]$", answer).groups()
+        meant = re.search(rf"(?:is|say|that) {re.escape(thing)}(?: is)? ([\w ]+)[?]$", question)
         assert (meant[1] == stated) == (verdict == "yes"), (question, answer)
         assert (thing, meant[1]) not in held
         verdicts[verdict] += 1
