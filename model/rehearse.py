@@ -43,10 +43,10 @@ class Attempt(NamedTuple):
 
 def rehearse(
     omni: Omni, text: str, voice: Voice | None = None, pace: Pace | None = None,
-    tries: int = TRIES, how: Sampling = FREELY, seed: int = 0, state: State | None = None,
+    tries: int = TRIES, how: Sampling | None = None, seed: int = 0, state: State | None = None,
 ) -> Iterator[Chunk]:  # fmt: skip
-    """Read a text aloud, each sentence as the best of so many attempts. `how` draws the sounds of
-    those that are not told apart by their pace."""
+    """Read a text aloud, each sentence as the best of so many attempts; with `how`, all of them
+    keep the pace and draw their sounds."""
     if tries < 1:
         raise ValueError(f"{tries} tries, expected 1 or more")
     state, ways = State() if state is None else state, _ways(pace or Aria(), tries, how)
@@ -56,20 +56,22 @@ def rehearse(
             continue
         attempts = []
         for i, way in enumerate(ways):
-            generator = torch.Generator().manual_seed(seed + 1000 * n + i)
+            generator = torch.Generator().manual_seed(1_000_003 * seed + 1000 * n + i)
             attempts.append(_attempt(omni, words, state.fork(), voice or Voice(), *way, generator))
         best = max(attempts, key=lambda attempt: attempt.clear)
         vars(state).update(vars(best.state))
         yield from best.chunks
 
 
-def _ways(pace: Pace, tries: int, how: Sampling) -> list[tuple[Pace, Sampling]]:
+def _ways(pace: Pace, tries: int, how: Sampling | None) -> list[tuple[Pace, Sampling]]:
     """The pace of each attempt, and how its sounds are picked."""
+    if how:
+        return [(pace, how)] * tries
     ways: list[tuple[Pace, Sampling]] = [(pace, Sampling())]
     if isinstance(pace, Aria):
         leads = [pace.lead + more for more in LEADS[1:] if pace.lead + more >= 0]
         ways += [(Aria(lead), Sampling()) for lead in leads]
-    ways += [(pace, how)] * (tries - len(ways))
+    ways += [(pace, FREELY)] * (tries - len(ways))
     return ways[:tries]
 
 

@@ -156,7 +156,7 @@ STRANGE = ["?!", "\0", "\x1b[2J", "<|im_end|>", "日本語 🎉", "a" * 20, "../
 
 @pytest.mark.parametrize("text", STRANGE, ids=ascii)
 def test_strange_texts_are_said(omni_says, model, text):
-    code, out, _ = omni_says("say", text, "-o", "x.wav", "--model", model)
+    code, out, _ = omni_says("say", text, "-o", "x.wav", "--tries", "1", "--model", model)
     assert (code, out) == (0, "") and left() == ["x.wav"]
 
 
@@ -255,7 +255,7 @@ def full_disk():
 def test_full_disk_while_speaking(omni_says, model):
     long = "One two three four five six seven eight nine ten."
     with full_disk():
-        result = omni_says("say", long, "--model", model)
+        result = omni_says("say", long, "--tries", "1", "--model", model)
     refused(result, "out.wav could not be written")
     assert left() == []
 
@@ -304,7 +304,7 @@ def test_stopped_in_the_middle(omni_says, model, sign, code):
     threading.Thread(target=stop, daemon=True).start()
     long = "One two three four five six seven eight nine ten. " * 20
     try:
-        assert omni_says("say", long, "--model", model)[0] == code
+        assert omni_says("say", long, "--tries", "1", "--model", model)[0] == code
     finally:
         signal.signal(signal.SIGINT, before)
     assert left() == ["out.wav"] and Path("out.wav").read_text() == "of before"
@@ -316,6 +316,7 @@ WRONG = {
     "pace": (["say", "Hello.", "--pace", "allegro"], "unknown pace"),
     "ratio": (["say", "Hello.", "--pace", "fixed:0:3"], "unknown pace"),
     "temperature": (["say", "Hello.", "--temperature", "-1"], "temperature"),
+    "tries": (["say", "Hello.", "--tries", "0"], "0 tries, expected 1 or more"),
     "nothing asked": (["talk"], "nothing"),
 }
 

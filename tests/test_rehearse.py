@@ -37,12 +37,12 @@ def test_one_try_is_what_streams(omni):
 def test_the_clearest_attempt_is_heard(omni, pace, tries):
     """All attempts are made again, and none of them is clearer than what is heard."""
     text, hot = "One two three.", Sampling(2.0)
-    heard = sound(rehearse(omni, text, pace=pace, tries=tries, how=hot))
+    how = None if isinstance(pace, Aria) else hot
+    heard = sound(rehearse(omni, text, pace=pace, tries=tries, how=how))
     if isinstance(pace, Aria):
         attempts = [sound(say(omni, text, pace=Aria(lead))) for lead in (1, 0, 2)]
     else:
-        attempts = [sound(say(omni, text, pace=pace))]
-        attempts += [sound(say(omni, text, pace=pace, how=hot, seed=i)) for i in range(1, tries)]
+        attempts = [sound(say(omni, text, pace=pace, how=hot, seed=i)) for i in range(tries)]
     scores = [likely(omni, Audio(attempt, RATE), text, VIEWS) for attempt in attempts]
     assert len({round(score, 6) for score in scores}) > 1, "attempts that differ"
     clear = likely(omni, Audio(heard, RATE), text, VIEWS)
@@ -50,9 +50,9 @@ def test_the_clearest_attempt_is_heard(omni, pace, tries):
 
 
 def test_more_tries_than_leads_are_drawn(omni):
-    ways = module._ways(Aria(0), 9, Sampling(2.0))
+    ways = module._ways(Aria(0), 9, None)
     assert len(ways) == 9 and len({pace.lead for pace, _ in ways}) == 6
-    assert [how.temperature for _, how in ways] == [0.0] * 6 + [2.0] * 3
+    assert [how.temperature for _, how in ways] == [0.0] * 6 + [0.8] * 3
 
 
 def test_attempts_that_are_dropped_leave_nothing_behind(omni):

@@ -140,8 +140,8 @@ def say(
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
         tries: how often each sentence is said, until the model itself hears it best; 1 streams
         seed: of the random numbers, where there is a temperature
-        temperature: of the sounds that are drawn: all with one try, else those of tries that do not
-            differ by their pace
+        temperature: of the sounds, if they are to be drawn; else the likeliest are taken, and tries
+            differ in how far they look ahead
         json: print the figures as a JSON object
         model: name or folder of a model
     """
@@ -150,15 +150,15 @@ def say(
     from workbench.waveform import check_wav
 
     text, pace = _text(text), aria.pace(pace)
+    how = None if temperature is None else Sampling(temperature)
     if tries < 1:
         raise ValueError(f"{tries} tries, expected 1 or more")
     speaker = _voice(voice)
     check_wav(out)
     omni = _load(model)
     if tries == 1:
-        chunks = turn.say(omni, text, speaker(omni), pace, Sampling(temperature or 0.0), seed)
+        chunks = turn.say(omni, text, speaker(omni), pace, how or Sampling(), seed)
     else:
-        how = rehearse.FREELY if temperature is None else Sampling(temperature)
         chunks = rehearse.rehearse(omni, text, speaker(omni), pace, tries, how, seed)
     figures = _write(out, chunks, lambda text: None)
     if json:
