@@ -87,7 +87,8 @@ def test_hear_pipes_into_say(question, model, capsys, monkeypatch):
 
 @pytest.mark.parametrize("pace", ["aria", "aria:1", "fixed:1:3", "text-first", "learned"])
 def test_every_pace_speaks(question, model, capsys, pace):
-    assert main(["say", "One.", "-o", "a.wav", "--pace", pace, "--tries", "2", "--model", model]) == 0
+    how = ["--pace", pace, "--tries", "2"]
+    assert main(["say", "One.", "-o", "a.wav", *how, "--model", model]) == 0
     assert soundfile.info("a.wav").frames > 0
 
 
