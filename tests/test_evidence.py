@@ -156,7 +156,7 @@ def test_a_bad_candidate(root, tmp_path):
     made, of = measured(Mumbler(root), root, tmp_path)
     assert of["codec-wer"].value > 10 and of["codec-wer"].mark == "missed"
     assert of["say-slips"].value == 100 and of["say-slips"].short == 90
-    assert of["say-slips-once"].value == 0 and of["say-wer-once"].value == of["say-wer"].floor
+    assert of["say-once-slips"].value == 0 and of["say-once-wer"].value == of["say-wer"].floor
     assert "words without frames in 3, no end in 3" in of["say-slips"].note
     assert of["hear-seen"].value > 15 and "3 added" in of["hear-seen"].note
     assert of["answers-text"].value == of["answers-speech"].value == 0
@@ -233,8 +233,8 @@ def test_rows_by_name():
     assert experiment.name == "say@fixed:1:3" and names == {
         "say-wer@fixed:1:3",
         "say-slips@fixed:1:3",
-        "say-wer-once@fixed:1:3",
-        "say-slips-once@fixed:1:3",
+        "say-once-wer@fixed:1:3",
+        "say-once-slips@fixed:1:3",
     }
     with pytest.raises(ValueError, match="no row 'sing'"):
         board.chosen(["sing"])

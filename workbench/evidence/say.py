@@ -118,9 +118,9 @@ def say(pace: str = "aria") -> Experiment:
             4.0,
         ),
         Row(f"say-slips{mark}", "say: sentences with a skipped or repeated word", "%", 10.0, 3.0),
-        Row(f"say-wer-once{mark}", f"say: judge WER, at the first attempt, pace {pace}", "%",
+        Row(f"say-once-wer{mark}", f"say: judge WER, at the first attempt, pace {pace}", "%",
             None, None),
-        Row(f"say-slips-once{mark}", "say: skipped or repeated, at the first attempt", "%",
+        Row(f"say-once-slips{mark}", "say: skipped or repeated, at the first attempt", "%",
             None, None),
     )  # fmt: skip
     return Experiment(
