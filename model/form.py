@@ -22,6 +22,7 @@ from model.sampling import Sampling, pick
 from model.senses.tokenizer import Tokenizer
 
 GREEDY = Sampling()
+QUICK = 6  # tokens that are tried one by one
 BLANKS = b" \t\r\n"
 CLOSES = {"{": "}", "[": "]"}
 WORDS = {"t": "rue", "f": "alse", "n": "ull"}
@@ -151,11 +152,13 @@ def choose(
 ) -> int:  # fmt: skip
     """The next token of an answer, picked among those that keep its form; `left` tokens, this one
     too, may still be written."""
-    while True:
+    for _ in range(QUICK):  # mostly the first fits, and the others need not be looked at
         token = pick(logits, how, generator)
         if _fits(token, form, tokenizer, left):
             return token
         logits = logits.index_fill(0, torch.tensor([token], device=logits.device), -torch.inf)
+    never = [not _fits(token, form, tokenizer, left) for token in range(len(logits))]
+    return pick(logits.masked_fill(torch.tensor(never), -torch.inf), how, generator)
 
 
 def _fits(token: int, form: Form, tokenizer: Tokenizer, left: int) -> bool:

@@ -71,12 +71,12 @@ def test_any_other_answer_is_free(text):
     assert all(form.free for form in forms)
 
 
-@pytest.mark.parametrize("left", [2, 7, 40])
+@pytest.mark.parametrize("left", [2, 7, 25])
 @pytest.mark.parametrize("temperature", [0.0, 3.0])
 def test_an_answer_of_chance_is_closed_in_time(left, temperature):
     """Random logits that love brackets and quotes: it is JSON when its tokens are gone."""
     noise = torch.Generator().manual_seed(left)
-    for _ in range(20):
+    for _ in range(3):
         written, form = MARKS.encode("["), Form().after(b"[")
         while len(written) < left:
             logits = 3 * torch.randn(MARKS.vocab_size, generator=noise)
