@@ -125,7 +125,7 @@ def say(
     pace: str = "aria",
     tries: int = 4,
     seed: int = 0,
-    temperature: float | None = None,
+    temperature: float = 0.0,
     json: bool = False,
     model: str = "micro",
 ) -> None:
@@ -140,8 +140,7 @@ def say(
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
         tries: how often each sentence is said, until the model itself hears it best; 1 streams
         seed: of the random numbers, where there is a temperature
-        temperature: of the sounds, if they are to be drawn; else the likeliest are taken, and tries
-            differ in how far they look ahead
+        temperature: 0 picks the likeliest sounds, and tries differ in how far they look ahead
         json: print the figures as a JSON object
         model: name or folder of a model
     """
@@ -150,7 +149,7 @@ def say(
     from workbench.waveform import check_wav
 
     text, pace = _text(text), aria.pace(pace)
-    how = None if temperature is None else Sampling(temperature)
+    how = Sampling(temperature) if temperature else None
     if tries < 1:
         raise ValueError(f"{tries} tries, expected 1 or more")
     speaker = _voice(voice)
