@@ -248,7 +248,8 @@ def hostile():
     run = lab.run(HOSTILE[0], record=kinds, **how)
     with lab.edit(wb.ban_expert(1, 0)):
         alt = lab.rerun(run, seed=1)
-    ids = sorted({*run.pieces, *alt.pieces})
+    said = [str(token) for made in (run, alt) for token in made.words]  # these the tables tell
+    ids = dict.fromkeys([*said, *sorted({*run.pieces, *alt.pieces})])
     pieces = {i: HOSTILE[k % len(HOSTILE)] for k, i in enumerate(ids)}
 
     def bad(run):
