@@ -2,6 +2,7 @@
 
     omni
     |- ear       AuT audio encoder       waveform -> states at 6.25 Hz
+    |- speller   what the ear names      states -> text tokens at 25 Hz
     |- eye       vision encoder          patches -> states
     |- thinker   hybrid MoE decoder      states and text -> text
     |- talker    hybrid MoE decoder      words and Thinker states -> codebook 0, with MTP the rest
@@ -35,6 +36,7 @@ from model.mtp import MtpConfig
 from model.senses.audio import AuT, AuTConfig, listen
 from model.senses.message import Audio, Image, Message, Video
 from model.senses.prompt import RATE, Clock, Modality, Spans, plan
+from model.senses.spell import Speller
 from model.senses.tokenizer import Tokenizer
 from model.senses.vision import Vision, VisionConfig
 from model.speech.codec import Codec, CodecConfig
@@ -119,6 +121,7 @@ class Omni(nn.Module):
         self.talker = Talker(config.talker)
         self.talker.words.spell(self.tokenizer.letters())
         self.codec = Codec(config.codec)
+        self.speller = Speller(config.ear.out, config.thinker.stack.width)
         self.eval()
 
     @property

@@ -1,6 +1,6 @@
 """Read aloud, with an ear on it: a sentence is said several times, and the clearest one is heard.
 
-    a sentence --say--> attempt, attempt, ... --own ear: how likely was this said?--> the best
+    a sentence --say--> attempt, attempt, ... --own ear: was this said?--> the best
 
 A turn (turn.py) speaks while it thinks. Whoever reads a text aloud has it whole, and can listen to
 each sentence before anybody else does. The first attempt keeps the pace that was asked for; the
@@ -24,7 +24,7 @@ from model.omni import Omni
 from model.sampling import Sampling
 from model.senses.message import Audio
 from model.speech.codec import RATE
-from model.transcribe import likely
+from model.transcribe import clear
 from model.turn import Chunk, State, Voice, Word, render, sentences, speak, spelled
 
 TRIES = 4
@@ -36,7 +36,7 @@ VIEWS = 3  # of an attempt, for the ear
 class Attempt(NamedTuple):
     """A sentence, said once."""
 
-    clear: float  # mean log-probability of its tokens, by the own ear
+    clear: float  # by the own ear
     chunks: list[Chunk]
     state: State  # after it
 
@@ -83,5 +83,5 @@ def _attempt(
     chunks = list(render(omni, stream, state))
     sound = np.concatenate([np.zeros(0, np.float32), *(chunk.audio for chunk in chunks)])
     said = "".join(word.text for word in words).strip()
-    clear = likely(omni, Audio(sound, RATE), said, VIEWS) if len(sound) else -np.inf
-    return Attempt(clear, chunks, state)
+    found = clear(omni, Audio(sound, RATE), said, VIEWS) if len(sound) else -np.inf
+    return Attempt(found, chunks, state)

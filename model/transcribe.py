@@ -1,18 +1,21 @@
-"""A recording written down: beam search for what the Thinker takes to be said.
+"""A recording written down: beam search for what Thinker and ear take to be said.
 
     recording --several speeds--> Prompts --> paths, the likeliest `beams` of them a token further
 
 A turn (turn.py) must speak while it thinks and cannot take a word back. Whoever writes down what
 was said has it whole, so several beginnings are kept until one end is likelier than all that still
 go on; and it is heard several times, a little slower and deeper, a little faster and higher: the
-logarithms of what the Thinker finds likely are averaged over these views. Pasts are values: a path
-that forks costs nothing but its next step. One beam and one view are greedy.
+logarithms of what the Thinker finds likely are averaged over these views. What the ear names every
+40 ms counts too (senses/spell.py), as the Thinker alone may skip words or invent them. Pasts are
+values: a path that forks costs nothing but its next step. One beam, one view and `ear=0` are
+greedy.
 
     hear(omni, audio)                 # what was said
     likely(omni, audio, "A text.")    # how likely it is that this was said
+    clear(omni, audio, "A text.")     # and nothing else
 
 Left out: more than one transcript, times of words, a rule against short ones (probabilities are not
-divided by length: nothing was found to be cut off).
+divided by length: nothing was found to be cut off), the ear's names of more than a minute.
 """
 
 from collections.abc import Sequence
@@ -26,12 +29,23 @@ from model.layers.stack import StackPast
 from model.omni import Omni
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
+from model.senses.spell import STEPS, Laid, Named, further, lay, named, on, sounding
 from model.turn import LONGEST, State, take_in
 
 TRANSCRIBE = "Transcribe the audio."
 BEAMS = 8
 VIEWS = 5
 SPREAD = 0.06  # between the speeds of two views
+EAR = 0.2  # what the ear's log-probability of a text counts beside the Thinker's
+ELSE = 0.7  # of the likeliest text's log-probability that counts against another one
+LONG = 1500  # steps of 40 ms, beyond which the Thinker writes alone
+
+
+class Spelled(NamedTuple):
+    """What the ear names in a view, and how the tokens so far lie on it."""
+
+    named: Named
+    laid: Laid
 
 
 class Heard(NamedTuple):
@@ -40,12 +54,14 @@ class Heard(NamedTuple):
     past: StackPast
     hidden: Tensor  # f[D], the state from which the next token is chosen
     place: int  # of the next token
+    spelled: Spelled | None  # none if what is asked is not what was said
 
 
 class Path(NamedTuple):
     """A beginning of the text, or the whole."""
 
-    score: float  # log-probability of its tokens, and of the end if that is reached; mean of views
+    score: float  # `thought` and `EAR` times what the ear says, both means over the views
+    thought: float  # the Thinker's log-probability of the tokens, and of the end if it is reached
     tokens: tuple[int, ...]
     heard: tuple[Heard, ...]  # one a view
 
@@ -53,31 +69,45 @@ class Path(NamedTuple):
 @torch.inference_mode()
 def hear(
     omni: Omni, audio: Audio, ask: str = TRANSCRIBE, most: int = LONGEST, beams: int = BEAMS,
-    views: int = VIEWS,
+    views: int = VIEWS, ear: float = EAR,
 ) -> str:  # fmt: skip
     """What was said (or any other question about the sound), as text of at most `most` tokens."""
-    found = likeliest(omni, begin(omni, audio, ask, views), most, beams)
+    found = likeliest(omni, begin(omni, audio, ask, views), most, beams, ear)
     return omni.tokenizer.decode(found.tokens).strip()
 
 
 @torch.inference_mode()
 def likely(omni: Omni, audio: Audio, text: str, views: int = VIEWS) -> float:
-    """The mean log-probability of the text's tokens and its end, if the audio is written down."""
+    """The Thinker's log-probability of the text and its end, if the audio is written down, per
+    token."""
     ids = omni.tokenizer.encode(text)
-    wanted = torch.tensor([*ids, omni.tokenizer.im_end])[:, None]
-    total = 0.0
-    for past, hidden, place in begin(omni, audio, TRANSCRIBE, views).heard:
+    return _written(omni, begin(omni, audio, TRANSCRIBE, views), ids) / (len(ids) + 1)
+
+
+@torch.inference_mode()
+def clear(omni: Omni, audio: Audio, text: str, views: int = VIEWS, beams: int = 4) -> float:
+    """How clearly the text is said: `likely`, less most of what the likeliest text has. Whoever
+    mumbles makes all texts unlikely, and whoever says something else makes another one likely."""
+    ids, start = omni.tokenizer.encode(text), begin(omni, audio, TRANSCRIBE, views)
+    best = likeliest(omni, start, 2 * len(ids) + 8, beams)
+    return (_written(omni, start, ids) - ELSE * best.thought) / (len(ids) + 1)
+
+
+def _written(omni: Omni, start: Path, ids: list[int]) -> float:
+    """The Thinker's log-probability of these tokens and the end; mean of the views."""
+    wanted, total = torch.tensor([*ids, omni.tokenizer.im_end])[:, None], 0.0
+    for past, hidden, place, _ in start.heard:
         x = omni.thinker.embed(torch.tensor([ids], dtype=torch.long))
         thought, _ = omni.thinker(x, positions(place, len(ids)), past)
         states = torch.cat([hidden[None], thought.hidden[0]])
         shares = omni.thinker.logits(states).float().log_softmax(-1)
-        total += float(shares.gather(1, wanted).mean())
-    return total / views
+        total += float(shares.gather(1, wanted).sum())
+    return total / len(start.heard)
 
 
 def begin(omni: Omni, audio: Audio, ask: str = TRANSCRIBE, views: int = VIEWS) -> Path:
     """No token yet: the Thinker has heard `views` views of the audio, and what is asked."""
-    return Path(0.0, (), tuple(_read(omni, view, ask) for view in _views(audio, views)))
+    return Path(0.0, 0.0, (), tuple(_read(omni, view, ask) for view in _views(audio, views)))
 
 
 def _views(audio: Audio, count: int) -> Sequence[Audio]:
@@ -89,53 +119,91 @@ def _views(audio: Audio, count: int) -> Sequence[Audio]:
 
 
 def _read(omni: Omni, audio: Audio, ask: str) -> Heard:
-    state = State()
-    hidden = take_in(omni, omni.read([Message.of("user", audio, ask)], Clock(), 0), state)
-    return Heard(state.thinker, hidden, state.place)
+    state, prompt = State(), omni.read([Message.of("user", audio, ask)], Clock(), 0)
+    hidden, states = take_in(omni, prompt, state), prompt.embeds[0, prompt.senses]
+    spelled = None
+    if ask == TRANSCRIBE and len(states) * STEPS <= LONG:
+        heard = named(omni.speller, states, omni.thinker.embed.weight, omni.tokenizer.tts_pad)
+        spelled = Spelled(heard, lay(heard))
+    return Heard(state.thinker, hidden, state.place, spelled)
 
 
 @torch.inference_mode()
-def likeliest(omni: Omni, start: Path, most: int, beams: int = BEAMS) -> Path:
+def likeliest(omni: Omni, start: Path, most: int, beams: int = BEAMS, ear: float = EAR) -> Path:
     """The likeliest text that `beams` paths find. After `most` tokens it may be one without an
     end."""
     if beams < 1:
         raise ValueError(f"{beams} beams, expected 1 or more")
-    marks = omni.tokenizer
     live, best = [start], None
     for _ in range(most):
         going = []
-        for score, token, path in _choices(omni, live, beams):
-            if token in (marks.im_end, marks.endoftext):
-                if best is None or score > best.score:
-                    best = path._replace(score=score)
-            else:
-                going.append((score, token, path))
-            if len(going) == beams:
-                break
-        going = [one for one in going if best is None or one[0] > best.score]
+        for one in _choices(omni, live, beams, ear):
+            if one.token not in _ends(omni):
+                going.append(one)
+            elif best is None or one.score > best.score:
+                best = one.path._replace(score=one.score, thought=one.thought)
+        going = [one for one in going[:beams] if best is None or one.score > best.score]
         if not going:
             return best
         live = [
-            Path(score, (*path.tokens, token), tuple(_further(omni, h, token) for h in path.heard))
-            for score, token, path in going
-        ]
+            Path(score, thought, (*path.tokens, token),
+                 tuple(_further(omni, heard, token) for heard in path.heard))
+            for score, thought, token, path in going
+        ]  # fmt: skip
     return max([best, *live] if best else live, key=lambda path: path.score)
+
+
+def _ends(omni: Omni) -> tuple[int, int]:
+    return omni.tokenizer.im_end, omni.tokenizer.endoftext
 
 
 def _further(omni: Omni, heard: Heard, token: int) -> Heard:
     x = omni.thinker.embed(torch.tensor([[token]]))
     thought, past = omni.thinker(x, positions(heard.place, 1), heard.past)
-    return Heard(past, thought.hidden[0, -1], heard.place + 1)
+    spelled = heard.spelled and _spelled(omni, heard.spelled, token)
+    return Heard(past, thought.hidden[0, -1], heard.place + 1, spelled)
 
 
-def _choices(omni: Omni, live: list[Path], beams: int) -> list[tuple[float, int, Path]]:
-    """Score, next token and path, the likeliest first. Of each path two more than there are beams,
-    as two tokens end a text."""
+def _spelled(omni: Omni, spelled: Spelled, token: int) -> Spelled:
+    if not sounding(omni.tokenizer.piece(token)):
+        return spelled
+    return spelled._replace(laid=on(spelled.named, spelled.laid, token))
+
+
+class Choice(NamedTuple):
+    """A path and what may come next."""
+
+    score: float
+    thought: float
+    token: int
+    path: Path
+
+
+def _choices(omni: Omni, live: list[Path], beams: int, ear: float) -> list[Choice]:
+    """The likeliest first. Of each path two more than there are beams, as two tokens end a text."""
     found = []
     for path in live:
         logits = omni.thinker.logits(torch.stack([heard.hidden for heard in path.heard]))
         shares = logits.float().log_softmax(-1).mean(0)
         top = shares.topk(min(beams + 2, len(shares)))
-        more = zip(top.values.tolist(), top.indices.tolist(), strict=True)
-        found += [(path.score + share, token, path) for share, token in more]
-    return sorted(found, key=lambda one: -one[0])
+        thought = path.thought + top.values
+        score = thought + ear * _agreed(omni, path, top.indices)
+        each = zip(score.tolist(), thought.tolist(), top.indices.tolist(), strict=True)
+        found += [Choice(*one, path) for one in each]
+    return sorted(found, key=lambda one: -one.score)
+
+
+def _agreed(omni: Omni, path: Path, tokens: Tensor) -> Tensor:
+    """What the ear says to each of these tokens after the path f[C]: log-probability of the text if
+    the token ends it, of its beginning otherwise; mean over the views."""
+    views = [heard.spelled for heard in path.heard if heard.spelled]
+    if not views:
+        return torch.zeros(len(tokens))
+    ends = torch.tensor([int(token) in _ends(omni) for token in tokens])
+    loud = torch.tensor([sounding(omni.tokenizer.piece(int(token))) for token in tokens])
+    said = [
+        further(heard, laid, tokens).where(loud, torch.tensor(laid.score))
+        .where(~ends, torch.tensor(laid.whole))
+        for heard, laid in views
+    ]  # fmt: skip
+    return torch.stack(said).mean(0)

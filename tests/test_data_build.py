@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from model.data import texts
-from model.data.build import Plan, Shard, build, clip, first_hours, make, plan
+from model.data.build import KOKORO_VOICES, Plan, Shard, build, clip, first_hours, make, plan
 from model.data.store import Store, Turn
 from model.data.texts import normal
 from model.data.voices import FIRST, NAMED, UNSEEN, known
@@ -85,7 +85,12 @@ def test_the_plan_keeps_the_test_apart(tmp_path, monkeypatch):
     assert not train & test and not valid & test
     assert not train & valid
     assert {c.voice.name for c in by["test"]} >= set(UNSEEN)
-    assert not {c.voice.name for c in by["train"] + by["valid"]} & set(UNSEEN)
+    trained = [c.voice.name for c in by["train"] + by["valid"]]
+    assert not {part for name in trained for part in name.split("+")} & set(UNSEEN)
+    various = [c.voice.name for c in by["train"] if c.source == "kokoro"]
+    mixed = [name for name in various if "+" in name]
+    assert len(mixed) == len(various) / 2 and len(set(mixed)) > 150
+    assert len({name for name in various if "+" not in name}) == len(KOKORO_VOICES)
     ids = [c.id for clips in by.values() for c in clips]
     assert len(set(ids)) == len(ids)
     for name, turns in whole.turns.items():

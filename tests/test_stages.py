@@ -10,7 +10,9 @@ import torch
 
 from model.aria import lawful
 from model.data.store import CLIPS, TURNS, Store, encode, write
+from model.layers.mel import log_mel_16k
 from model.omni import Omni, OmniConfig
+from model.senses.message import Audio
 from model.train import stages
 from model.train.batch import Reading, alike, distort, sounding, speak_batch, speak_item
 from model.train.codec import tokenise
@@ -109,6 +111,33 @@ def test_batches_follow_from_the_step_alone(place):
     one, two, other = data(3), data(3), data(4)
     assert torch.equal(one.ids, two.ids) and torch.equal(one.ear.mel, two.ear.mel)
     assert not torch.equal(one.ear.mel[:1, :, :16], other.ear.mel[:1, :, :16])
+
+
+def test_copies_are_heard_instead_of_the_clips(place, monkeypatch):
+    omni, store = nano(), Store(place)
+    features = Features.build(store, "train", place / "features")
+    copies = Features.build(store, "train", place / "copies", omni.codec)
+    assert [row["id"] for row in copies.rows] == [row["id"] for row in features.rows]
+    clip, copy = features[0], copies[0]
+    assert copy.mel.shape == clip.mel.shape and not np.array_equal(copy.mel, clip.mel)
+    assert np.array_equal(copy.phones, clip.phones) and copy.spans == clip.spans
+    original = next(iter(store.spoken("train")))
+    wave = torch.from_numpy(Audio(original.samples, original.rate).at(24_000).samples)
+    with torch.inference_mode():
+        sound = omni.codec.decode(omni.codec.encode(wave[None]))[0, : len(wave)].float().numpy()
+    again = log_mel_16k(torch.from_numpy(Audio(sound, 24_000).at(16_000).samples)[None])[0].T
+    np.testing.assert_allclose(copy.mel[: len(again)], again, atol=0.01)
+
+    monkeypatch.setattr(stages, "COPIED", 1.0)
+    heard, real = [], stages._ear
+    monkeypatch.setattr(
+        stages, "_ear", lambda clips, *rest: heard.extend(clips) or real(clips, *rest)
+    )
+    stages.HearData(omni, features, store.turns("train"), size=8, asks=0.0, splices=0,
+                    copies=copies)(0)  # fmt: skip
+    assert heard and all(
+        any(np.array_equal(one.mel, copies[i].mel) for i in range(len(copies))) for one in heard
+    )
 
 
 def test_states_of_the_ear_fit_the_pads_of_the_text(place):

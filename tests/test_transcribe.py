@@ -6,7 +6,8 @@ import torch
 
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Message
-from model.transcribe import TRANSCRIBE, Path, begin, hear, likeliest, likely
+from model.senses.spell import on, sounding
+from model.transcribe import ELSE, TRANSCRIBE, Path, begin, clear, hear, likeliest, likely
 from model.turn import answer
 
 
@@ -20,8 +21,8 @@ def sound(seconds: float) -> Audio:
     return Audio(rng.normal(0, 0.1, round(seconds * 16_000)).astype(np.float32), 16_000)
 
 
-def asked(omni, views: int = 1) -> Path:
-    return begin(omni, sound(0.4), views=views)
+def asked(omni, views: int = 1, ask: str = TRANSCRIBE) -> Path:
+    return begin(omni, sound(0.4), ask, views)
 
 
 def ending_at(omni, likely: float):
@@ -35,33 +36,78 @@ def ending_at(omni, likely: float):
 def log_probability(omni, tokens: tuple[int, ...], ended: bool, views: int) -> float:
     """Of an answer, when the model reads all of it at once; mean of the views."""
     total = 0.0
-    for past, first, place in asked(omni, views).heard:
-        places = torch.arange(place, place + len(tokens)).expand(3, 1, -1)
-        thought, _ = omni.thinker(omni.thinker.embed(torch.tensor([[*tokens]])), places, past)
-        hidden = torch.cat([first[None], thought.hidden[0]])
+    for heard in asked(omni, views).heard:
+        places = torch.arange(heard.place, heard.place + len(tokens)).expand(3, 1, -1)
+        embeds = omni.thinker.embed(torch.tensor([[*tokens]]))
+        thought, _ = omni.thinker(embeds, places, heard.past)
+        hidden = torch.cat([heard.hidden[None], thought.hidden[0]])
         shares = omni.thinker.logits(hidden).float().log_softmax(-1)
         total += sum(float(shares[i, token]) for i, token in enumerate(tokens))
         total += float(shares[-1, omni.tokenizer.im_end]) if ended else 0.0
     return total / views
 
 
+@torch.inference_mode()
+def by_ear(omni, tokens: tuple[int, ...], ended: bool, views: int) -> float:
+    """What the ear says to a text, laid on the sound token by token; mean of the views."""
+    total = 0.0
+    for heard in asked(omni, views).heard:
+        sound, laid = heard.spelled
+        for token in tokens:
+            if sounding(omni.tokenizer.piece(token)):
+                laid = on(sound, laid, token)
+        total += laid.whole if ended else laid.score
+    return total / views
+
+
+@pytest.mark.parametrize("ear", [0.0, 0.5])
 @pytest.mark.parametrize("views", [1, 3])
 @pytest.mark.parametrize("beams", [1, 3, 8])
-def test_the_score_is_the_probability_of_the_text(beams, views):
+def test_the_score_is_the_probability_of_the_text(beams, views, ear):
     omni = ending_at(small(), 3.0)
-    best = likeliest(omni, asked(omni, views), most=5, beams=beams)
+    best = likeliest(omni, asked(omni, views), most=5, beams=beams, ear=ear)
     ended = len(best.tokens) < 5
     assert best.tokens, "something to compare"
     whole = log_probability(omni, best.tokens, ended, views)
-    assert best.score == pytest.approx(whole, abs=1e-3)
+    assert best.thought == pytest.approx(whole, abs=1e-3)
+    agreed = by_ear(omni, best.tokens, ended, views)
+    assert best.score == pytest.approx(whole + ear * agreed, abs=1e-3)
 
 
 @pytest.mark.parametrize("views", [1, 5])
 def test_how_likely_a_text_is(views):
     omni, text = small(), "Two words."
-    tokens = omni.tokenizer.encode(text)
-    whole = log_probability(omni, tuple(tokens), True, views) / (len(tokens) + 1)
+    tokens = tuple(omni.tokenizer.encode(text))
+    whole = log_probability(omni, tokens, True, views) / (len(tokens) + 1)
     assert likely(omni, sound(0.4), text, views) == pytest.approx(whole, abs=1e-4)
+
+
+def test_what_is_clear_is_likelier_than_anything_else():
+    omni, text = ending_at(small(), 3.0), "Two words."
+    count = len(omni.tokenizer.encode(text)) + 1
+    best = likeliest(omni, asked(omni), most=2 * count + 6, beams=4)
+    other = likely(omni, sound(0.4), text, views=1) - ELSE * best.thought / count
+    assert clear(omni, sound(0.4), text, views=1) == pytest.approx(other, abs=1e-4)
+    written = omni.tokenizer.decode(best.tokens)
+    assert clear(omni, sound(0.4), written, views=1) > clear(omni, sound(0.4), text, views=1)
+
+
+@torch.inference_mode()
+def test_an_ear_that_is_sure_decides():
+    """The speller is made to name one token all the time: then that is what was said."""
+    omni = small()
+    (token,) = omni.tokenizer.encode(" house")
+    omni.speller.weight.zero_()
+    omni.speller.bias.copy_(30 * omni.thinker.embed.weight[token].repeat(4))
+    texts = (" house", " house house", " horse", " the house", " no")
+    agreed = [by_ear(omni, tuple(omni.tokenizer.encode(text)), True, views=1) for text in texts]
+    assert max(agreed) == agreed[0]
+
+
+def test_the_ear_is_asked_what_was_said_and_nothing_else():
+    omni = small()
+    assert all(heard.spelled is None for heard in asked(omni, ask="Who was it?").heard)
+    assert begin(omni, sound(61.0), views=1).heard[0].spelled is None, "a minute at most"
 
 
 def test_views_are_the_same_sound_at_other_speeds():
@@ -77,14 +123,14 @@ def test_one_beam_is_greedy():
     omni = small()
     said = "".join(chunk.text for chunk in answer(
         omni, [Message.of("user", sound(0.4), TRANSCRIBE)], aloud=False, most=12))  # fmt: skip
-    assert hear(omni, sound(0.4), most=12, beams=1, views=1) == said.strip()
+    assert hear(omni, sound(0.4), most=12, beams=1, views=1, ear=0.0) == said.strip()
 
 
 @torch.inference_mode()
 def test_two_tokens_are_the_best_of_all_pairs():
     omni = small()
     start = asked(omni)
-    past, hidden, place = start.heard[0]
+    past, hidden, place, _ = start.heard[0]
     ends = {omni.tokenizer.im_end, omni.tokenizer.endoftext}
     likely = omni.thinker.logits(hidden).log_softmax(-1)
     pairs = {}
@@ -95,14 +141,14 @@ def test_two_tokens_are_the_best_of_all_pairs():
         two = int(scores.argmax())
         assert two not in ends
         pairs[one, two] = float(scores[two])
-    found = likeliest(omni, start, most=2, beams=40)
+    found = likeliest(omni, start, most=2, beams=40, ear=0.0)
     assert found.tokens == max(pairs, key=pairs.__getitem__)
     assert found.score == pytest.approx(max(pairs.values()), abs=1e-4)
 
 
 def test_more_beams_find_a_likelier_text():
     omni = ending_at(small(), 3.0)
-    one, many = (likeliest(omni, asked(omni), most=6, beams=beams) for beams in (1, 8))
+    one, many = (likeliest(omni, asked(omni), 6, beams, ear=0.0) for beams in (1, 8))
     assert many.score > one.score
 
 

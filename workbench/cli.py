@@ -50,6 +50,7 @@ def hear(
     most: int = 256,
     beams: int = 8,
     views: int = 5,
+    ear: float = 0.2,
     json: bool = False,
     model: str = "micro",
 ) -> None:
@@ -60,6 +61,7 @@ def hear(
         most: text tokens of a piece
         beams: beginnings of the text that are kept until the likeliest is found; 1 is fastest
         views: how often it is heard, at speeds about its own; 1 is fastest
+        ear: what the tokens that the ear names count beside what the Thinker finds likely
         json: one JSON object a line, with times
         model: name or folder of a model
     """
@@ -71,7 +73,7 @@ def hear(
     omni = _load(model)
     for piece in chain([first], heard):
         start = perf_counter()
-        text = hear(omni, piece, most=most, beams=beams, views=views)
+        text = hear(omni, piece, most=most, beams=beams, views=views, ear=ear)
         spent = perf_counter() - start
         if json:
             times = {"start": piece.start, "seconds": piece.seconds}

@@ -17,6 +17,7 @@ from model.shapes import BIG, Shape, shape
 
 PARTS = {
     "ear": "AuT, audio encoder: sound -> states at 6.25 Hz",
+    "speller": "what the ear names: its states -> text tokens at 25 Hz",
     "eye": "vision encoder: pictures -> states",
     "thinker": "hybrid MoE decoder: states and text -> text",
     "talker": "hybrid MoE decoder: words and Thinker states -> first code",

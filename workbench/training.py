@@ -134,6 +134,22 @@ def look(budget: OmitArgPrefixes[Budget]) -> None:
 
 
 @train.command
+def copies(budget: OmitArgPrefixes[Budget], shards: int = 24) -> None:
+    """No training: clips after the codec (micro's, or `--start`'s), for `world` to hear as well.
+
+    Args:
+        shards: of the speech, 500 clips each
+    """
+    from model.data.store import Store
+    from model.omni import Omni
+    from model.train.features import Features
+
+    codec, out = Omni.load(budget.start or "micro").codec, budget.runs / "copies"
+    made = Features.build(Store(budget.data), "train", out, codec, shards)
+    _note(f"{out}: {len(made)} clips")
+
+
+@train.command
 def world(budget: OmitArgPrefixes[Budget]) -> None:
     """Eye, ear and Thinker together, on scenes and on what `hear` trains on."""
     from model.data.store import Store
@@ -142,8 +158,9 @@ def world(budget: OmitArgPrefixes[Budget]) -> None:
     (omni, start), store, eye = _begun(budget), Store(budget.data), None
     if not budget.start:
         start, eye = (_needed(budget.runs, name) for name in ("hear", "look"))
-    shelves, run = _shelves(budget), budget.run("world")
-    _told(stage.world(omni, store, budget.features, shelves, run, budget.recipe, start, eye))
+    shelves, run, copies = _shelves(budget), budget.run("world"), budget.runs / "copies"
+    recipe = budget.recipe
+    _told(stage.world(omni, store, budget.features, shelves, run, recipe, start, eye, copies))
 
 
 @train.command

@@ -55,7 +55,7 @@ KOKORO_VOICES = (
     + ("am_onyx", "am_puck", "am_santa", "bf_alice", "bf_emma", "bf_lily", "bm_daniel")
     + ("bm_george", "bm_lewis")
 )
-KOKORO_FIRST, KOKORO_TRAIN = 25, 150  # clips a voice: among the first 30 hours, and in all
+KOKORO_FIRST, KOKORO_TRAIN = 40, 150  # clips a voice: among the first 30 hours, and in all
 KOKORO_TEST = 30
 SAMPLE = 0.626  # of the bulk; then Kokoro, which is slow, then what questions and answers are left
 THIRTY = 30.0  # hours, after which glosses come,
@@ -306,11 +306,20 @@ def _kokoro(
         for s, name in zip(_pick(open_["test"], len(names), rng), names, strict=False)
     ]
     names = KOKORO_VOICES * KOKORO_TRAIN
+    texts = _pick(open_["train"], len(names), rng)
+    speeds = [round(float(rng.uniform(0.9, 1.15)), 2) for _ in texts]
+    odd = [n // len(KOKORO_VOICES) % 2 for n in range(len(names))]
+    names = [_mixed(name, rng) if o else name for name, o in zip(names, odd, strict=True)]
     various = [
-        clip(s.text, "kokoro", Voice(name, speed=round(float(rng.uniform(0.9, 1.15)), 2)))
-        for s, name in zip(_pick(open_["train"], len(names), rng), names, strict=False)
+        clip(s.text, "kokoro", Voice(name, speed=speed))
+        for s, name, speed in zip(texts, names, speeds, strict=False)
     ]
     return _shards("test", unseen, size, first=900), _shards("train", various, size, first=900)
+
+
+def _mixed(name: str, rng: np.random.Generator) -> str:
+    """A voice between `name` and another one of training: nobody else has it."""
+    return "+".join(sorted([name, str(rng.choice([v for v in KOKORO_VOICES if v != name]))]))
 
 
 def _needs_kokoro(shard: Shard) -> bool:

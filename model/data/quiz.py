@@ -30,9 +30,10 @@ from model.data.tasks import (
 )
 from model.data.texts import tidy
 
-OFTEN = {"plus": 3.0, "minus": 3.0}  # times as often as another task: they must be computed
+# times as often as another task: they must be computed, not remembered
+OFTEN = {"plus": 3.0, "minus": 3.0, "compare": 2.0, "is kind": 2.0, "is color": 1.5}
 BEYOND = 0.3  # of the questions about numbers in training
-SUPPOSED = 0.12  # of the questions of training
+SUPPOSED = 0.15  # of the questions of training
 SUPPOSE = (
     "If {a} is {s}, is {a} {b}?",
     "Suppose {a} is {s}. Is {a} {b}?",

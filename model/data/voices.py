@@ -4,8 +4,9 @@
 
 `Hibari` speaks any `Voice`: the voice of hibari-tts with its pitch and its spectral envelope (the
 length of the throat, so to say) scaled. Both are parameters of its own vocoder, so the durations
-stay true. `Kokoro` speaks the 28 English voices of Kokoro-82M at about real time: for evaluation
-and a little variety. Both give one duration a symbol; `sum(units) * 600 == len(samples)`, 24 kHz.
+stay true. `Kokoro` speaks the 28 English voices of Kokoro-82M at about real time, and mixtures of
+two of them: for evaluation and a little variety. Both give one duration a symbol;
+`sum(units) * 600 == len(samples)`, 24 kHz.
 
 The silence in front is cut to 100 ms: the networks lead in with 0.3-0.45 s, which a model that
 answers in time would have to learn to wait for.
@@ -214,12 +215,16 @@ class Kokoro:
         return sorted(path.stem for path in self.folder.glob("[ab][fm]_*.bin"))
 
     def __call__(self, text: str, name: str, speed: float = 1.0) -> Utterance:
-        if name not in (names := self.names()):
-            raise ValueError(f"no Kokoro voice is named {name!r}; there are {', '.join(names)}")
-        style = np.fromfile(self.folder / f"{name}.bin", np.float32).reshape(-1, 256)
+        """Speak `text` in a voice, or in the voice between two of them: "af_sky+bm_lewis"."""
+        style = np.mean([self._style(each) for each in name.split("+")], axis=0)
         text = text.strip()
         strings = self.engine.phonemize(text if text.endswith(END_PUNCTUATION) else text + ".")
         return _joined([self._sentence(string, style, speed) for string in strings])
+
+    def _style(self, name: str) -> Float32[np.ndarray, "lengths 256"]:
+        if name not in (names := self.names()):
+            raise ValueError(f"no Kokoro voice is named {name!r}; there are {', '.join(names)}")
+        return np.fromfile(self.folder / f"{name}.bin", np.float32).reshape(-1, 256)
 
     def _sentence(self, string: str, style: np.ndarray, speed: float) -> Utterance:
         string = "".join(symbol for symbol in string if symbol in self.engine.vocab)

@@ -4,7 +4,10 @@ Shard by shard of the data, a memory-mapped f16 array of frames beside a small t
 costs nothing to fetch and what exists can be used while more speech is still being made.
 
     features = Features.build(Store(), "train", Path("runs/features"))
+    copies = Features.build(Store(), "train", Path("runs/copies"), codec, most=25)
     features[7].mel, features[7].phones, features.frames      # lengths of all, for bucketing
+
+Copies are clips as they sound after the codec: what the model's own voice sounds like at best.
 
 Letters: F mel frames (10 ms), P phone steps (40 ms). Left out: augmentation (batch.py).
 """
@@ -23,6 +26,7 @@ from model.data.phones import frames as phone_frames
 from model.data.store import Clips, Store
 from model.layers.mel import log_mel_16k
 from model.senses.message import Audio
+from model.speech.codec import RATE, Codec
 from model.train.spelling import word_spans
 
 STEP = 4  # mel frames a phone step: 40 ms
@@ -59,15 +63,19 @@ class Features:
         return Heard(*texts, mel, phones.astype(np.int64), row["spans"])
 
     @classmethod
-    def build(cls, store: Store, split: str, out: Path) -> "Features":
-        """Make what is missing, then map it all."""
+    def build(
+        cls, store: Store, split: str, out: Path, codec: Codec | None = None,
+        most: int | None = None,
+    ) -> "Features":  # fmt: skip
+        """Make what is missing, of the first `most` shards, then map it all. With `codec`, of the
+        clips' copies."""
         out.mkdir(parents=True, exist_ok=True)
         rows, mels, phones = [], [], []
-        shards = store.spoken(split).shards
+        shards = store.spoken(split).shards[:most]
         for shard in tqdm(shards, desc=f"features {split}", unit="shard", mininterval=10):
             base = out / shard.stem
             if not base.with_suffix(".json").exists():
-                _make(shard, base)
+                _make(shard, base, codec)
             clips = Clips([shard])
             timings = zip(clips.column("phones"), clips.column("units"), strict=True)
             known = json.loads(base.with_suffix(".json").read_text())
@@ -78,10 +86,16 @@ class Features:
         return cls(rows, np.array([row["frames"] for row in rows], np.int64), mels, phones)
 
 
-def _make(shard: Path, base: Path) -> None:
+@torch.inference_mode()
+def _make(shard: Path, base: Path, codec: Codec | None = None) -> None:
     rows, mels, phones, start = [], [], [], 0
     for clip in Clips([shard]):
-        wave = torch.from_numpy(Audio(clip.samples, clip.rate).at(16_000).samples)
+        audio = Audio(clip.samples, clip.rate)
+        if codec:
+            original = torch.from_numpy(audio.at(RATE).samples)[None]
+            copy = codec.decode(codec.encode(original))[0, : original.shape[1]]
+            audio = Audio(copy.float().numpy(), RATE)
+        wave = torch.from_numpy(audio.at(16_000).samples)
         mel = log_mel_16k(wave[None])[0].T.numpy().astype(np.float16)
         mel = np.pad(mel, ((0, -len(mel) % STEP), (0, 0)), mode="edge")
         classes = phone_frames(clip.phones, clip.units, 40.0, len(mel) // STEP)

@@ -47,6 +47,7 @@ def assemble(
         for module, prefixes in (
             (omni.codec, ("codec.",)),
             (omni.ear, ("ear.aut.", "hear.ear.aut.")),
+            (omni.speller, ("ear.spell.", "hear.ear.spell.")),
             (omni.eye, ("look.eye.",)),
             (omni.thinker, ("thinker.", "hear.thinker.")),
             (omni.thinker.turns, ("turns.",)),

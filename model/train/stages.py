@@ -63,12 +63,13 @@ ASK = (
 SLOTS = 4  # phone steps (40 ms) an ear state
 STATE_MS = 160.0  # of an ear state
 GRAFTED = 0.25  # of the sentences to be written down end as another one does
+COPIED = 0.8  # of the sentences that have a copy are heard as such
 RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
 
 class Ear(nn.Module):
-    """AuT with two heads that are dropped afterwards: they name the four phones of each state, and
-    the four text tokens being spoken.
+    """AuT with two heads: one names the four phones of each state and is dropped afterwards, the
+    other the four text tokens being spoken.
 
     Tokens are looked up in the Thinker's own table, so that the ear's states come to lie where the
     Thinker keeps its words.
@@ -78,7 +79,7 @@ class Ear(nn.Module):
         super().__init__()
         self.aut = omni.ear
         self.phones = nn.Linear(omni.config.ear.out, SLOTS * len(PHONES))
-        self.spell = nn.Linear(omni.config.ear.out, SLOTS * omni.config.thinker.stack.width)
+        self.spell = omni.speller
         self.words = [omni.thinker.embed]  # in a list: belongs to the Thinker
 
     def forward(self, batch: EarBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
@@ -95,7 +96,7 @@ class Ear(nn.Module):
     def spelled(self, states: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and share of right ones when the tokens i64[B, P] of every 40 ms are told from the
         states; IGNORE where any would do."""
-        slots = self.spell(states).unflatten(-1, (SLOTS, -1)).flatten(1, 2)[:, : tokens.shape[1]]
+        slots = self.spell(states)[:, : tokens.shape[1]]
         scored = tokens != IGNORE
         logits = F.linear(slots[scored], self.words[0].weight)
         return cross_entropy(logits, tokens[scored]), accuracy(logits, tokens[scored])
@@ -324,7 +325,8 @@ def _ear(
 class HearData:
     """Conversations for the hear stage: `listen` of the rows have sound, of these `asks` are
     spoken questions; the rest are written turns; some sentences are grafted (splice.py). More rows
-    are questions of a `Quiz`: `splices` are spoken word by word, `reads` are written."""
+    are questions of a `Quiz`: `splices` are spoken word by word, `reads` are written. Of clips that
+    have copies mostly those are heard, so that the ear can tell what the model itself says."""
 
     omni: Omni
     features: Features
@@ -336,6 +338,8 @@ class HearData:
     splices: int = 16
     reads: int = 32
     clean: bool = False
+    copies: Features | None = None  # of some of the clips
+    copied: dict[str, int] = field(init=False)  # id of a clip -> its copy
     questions: list[tuple[int, Turn]] = field(init=False)
     quiz: Quiz = field(init=False)
     splicer: Splicer | None = field(init=False)
@@ -345,6 +349,9 @@ class HearData:
     def __post_init__(self):
         often = np.array([RARE if row["source"] == "kokoro" else 1.0 for row in self.features.rows])
         self.chances = np.cumsum(often) / often.sum()
+        self.copied = {
+            row["id"]: i for i, row in enumerate(self.copies.rows if self.copies else ())
+        }
         self.quiz = Quiz("valid" if self.clean else "train")
         self.splicer = None if self.clean else Splicer(self.features)
         self.grafter = None if self.clean else Grafter(self.features)
@@ -359,8 +366,10 @@ class HearData:
         rows, clips, places = [], [], []
         tokenizer = self.omni.tokenizer
         for i in alike(self.features.frames, heard - asked, rng, self.chances):
-            clip = self.features[i]
-            if self.grafter and rng.random() < GRAFTED:
+            clip, copy = self.features[i], self.copied.get(self.features.rows[i]["id"])
+            if copy is not None and rng.random() < COPIED:
+                clip = self.copies[copy]
+            elif self.grafter and rng.random() < GRAFTED:
                 clip = self.grafter(i, rng) or clip
             ask = Text(str(rng.choice(ASK)))
             clips.append(clip)

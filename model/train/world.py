@@ -268,11 +268,13 @@ class Both(nn.Module):
 def world(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
     recipe: Recipe | None = None, start: Path | None = None, eye: Path | None = None,
-    size: int = 26, alone: int = 8, sizes: tuple[int, int, int] = WorldData.sizes,
+    copies: Path | None = None, size: int = 26, alone: int = 8,
+    sizes: tuple[int, int, int] = WorldData.sizes,
 ) -> Result:  # fmt: skip
     """Train eye, ear and Thinker on scenes and on what `hear` and `look` train on; `start`
-    is a checkpoint of `hear` (or of `world`), `eye` one of `look`. A batch has `size` rows of
-    `hear`, `alone` pictures and as many single sounds to be named, and scenes of `sizes`."""
+    is a checkpoint of `hear` (or of `world`), `eye` one of `look`; `copies`: features of clips
+    after the codec, if there are any. A batch has `size` rows of `hear`, `alone` pictures and as
+    many single sounds to be named, and scenes of `sizes`."""
     module = Both(omni)
     if start:
         state = weights(start)
@@ -282,9 +284,11 @@ def world(
         module.look.load_state_dict(weights(eye))
 
     def both(split: str, shelf: Shelf, clean: bool):
+        there = len([*copies.glob(f"{split}-*.json")]) if copies and not clean else 0
+        again = Features.build(store, split, copies, most=there) if there else None
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=size,
-                         seed=run.seed, asks=0.3, splices=size // 2, reads=4 * size,
-                         clean=clean)  # fmt: skip
+                         seed=run.seed, asks=0.3, splices=size // 2, reads=10 * size,
+                         clean=clean, copies=again)  # fmt: skip
         named = LookData(omni, shelf, alone, run.seed)
         single = RingData(omni.tokenizer, shelf, alone, run.seed, clean)
         asked = WorldData(omni, shelf, sizes, run.seed, clean)
