@@ -135,7 +135,7 @@ def test_all_learn_together(train, tmp_path):
     lines = (tmp_path / "world/metrics.jsonl").read_text().splitlines()
     assert all({"text", "read", "world"} <= json.loads(line).keys() for line in lines[:3])
     moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
-    assert moved == {"eye", "ear", "thinker"}
+    assert moved == {"eye", "ear", "speller", "thinker"}
 
 
 def test_what_sounds_is_named_every_40_ms(omni, train):
