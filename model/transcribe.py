@@ -11,8 +11,7 @@ values: a path that forks costs nothing but its next step. One beam, one view an
 greedy.
 
     hear(omni, audio)                 # what was said
-    likely(omni, audio, "A text.")    # how likely it is that this was said
-    clear(omni, audio, "A text.")     # and nothing else
+    clear(omni, audio, "A text.")     # how likely it is that this was said, and nothing else
 
 Left out: more than one transcript, times of words, a rule against short ones (probabilities are not
 divided by length: nothing was found to be cut off), the ear's names of more than a minute.
@@ -77,17 +76,10 @@ def hear(
 
 
 @torch.inference_mode()
-def likely(omni: Omni, audio: Audio, text: str, views: int = VIEWS) -> float:
-    """The Thinker's log-probability of the text and its end, if the audio is written down, per
-    token."""
-    ids = omni.tokenizer.encode(text)
-    return _written(omni, begin(omni, audio, TRANSCRIBE, views), ids) / (len(ids) + 1)
-
-
-@torch.inference_mode()
 def clear(omni: Omni, audio: Audio, text: str, views: int = VIEWS, beams: int = 4) -> float:
-    """How clearly the text is said: `likely`, less most of what the likeliest text has. Whoever
-    mumbles makes all texts unlikely, and whoever says something else makes another one likely."""
+    """How clearly the text is said: its log-probability, less most of the likeliest text's, per
+    token. Whoever mumbles makes all texts unlikely, whoever says something else another one
+    likely."""
     ids, start = omni.tokenizer.encode(text), begin(omni, audio, TRANSCRIBE, views)
     best = likeliest(omni, start, 2 * len(ids) + 8, beams)
     return (_written(omni, start, ids) - ELSE * best.thought) / (len(ids) + 1)

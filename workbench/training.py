@@ -158,9 +158,8 @@ def world(budget: OmitArgPrefixes[Budget]) -> None:
     (omni, start), store, eye = _begun(budget), Store(budget.data), None
     if not budget.start:
         start, eye = (_needed(budget.runs, name) for name in ("hear", "look"))
-    shelves, run, copies = _shelves(budget), budget.run("world"), budget.runs / "copies"
-    recipe = budget.recipe
-    _told(stage.world(omni, store, budget.features, shelves, run, recipe, start, eye, copies))
+    _told(stage.world(omni, store, budget.features, _shelves(budget), budget.run("world"),
+                      budget.recipe, start, eye, budget.runs / "copies"))  # fmt: skip
 
 
 @train.command

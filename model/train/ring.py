@@ -23,13 +23,14 @@ from model.data.mix import mix
 from model.data.scenes import Ground, Scene, Sound
 from model.data.shelf import Shelf
 from model.layers.mel import log_mel_16k
+from model.senses.spell import STEPS
 from model.senses.tokenizer import Tokenizer
 from model.thinker import Thinker
 from model.train.batch import SILENCE, distort, pad
 from model.train.features import STEP
 from model.train.look import told
 from model.train.losses import IGNORE
-from model.train.stages import SLOTS, Ear
+from model.train.stages import Ear
 
 BENT = 1.6  # times as fast or slow, at most
 SHORT = 0.8  # seconds: what is shorter may come again
@@ -90,7 +91,7 @@ def ringing(scene: Scene, tokenizer: Tokenizer, steps: int) -> np.ndarray:
     for sound in scene.sounds:
         here = (centres >= sound.start) & (centres < sound.end)
         tokens = tokenizer.encode(" " + re.sub("^an? ", "", SOUNDS[sound.name].heard))
-        labels[here] = np.array(tokens)[np.arange(steps) % SLOTS % len(tokens)][here]
+        labels[here] = np.array(tokens)[np.arange(steps) % STEPS % len(tokens)][here]
         many += here
     for line in scene.lines:
         many[(centres >= line.start) & (centres < line.end)] = np.inf
@@ -108,7 +109,7 @@ def naming_loss(
         if (these & (ringing != IGNORE)).any():
             telling, metrics[name] = ear.spelled(heard, ringing.masked_fill(~these, IGNORE))
             loss = loss + share * telling
-    first = ringing[:, ::SLOTS][:, : heard.shape[1]]
+    first = ringing[:, ::STEPS][:, : heard.shape[1]]
     some = (first != IGNORE) & (first != nothing)
     if some.any():
         telling, metrics["told_sound"] = told(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from model.data.phones import UNIT_MS
+from model.senses.spell import sounding
 from model.senses.tokenizer import Tokenizer
 from model.train.losses import IGNORE
 
@@ -51,7 +52,7 @@ def said(text: str, spans: Sequence[tuple[float, float]], tokenizer: Tokenizer) 
         piece = tokenizer.piece(token).decode("utf-8", "replace")
         if i == 0 or piece[:1].isspace():
             words.append([])
-        if any(letter.isalnum() for letter in piece):
+        if sounding(tokenizer.piece(token)):
             words[-1].append((i, token))
     words = [word for word in words if word]
     if len(words) != len(spans):

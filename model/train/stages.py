@@ -26,6 +26,7 @@ from model.layers.stack import Stack
 from model.omni import Omni
 from model.senses.message import Audio, Text
 from model.senses.prompt import RATE
+from model.senses.spell import STEPS
 from model.senses.tokenizer import Tokenizer
 from model.speech.quantizer import mending
 from model.train.batch import (
@@ -60,7 +61,6 @@ ASK = (
     "Write down what you hear.",
     "Please write what is said.",
 )
-SLOTS = 4  # phone steps (40 ms) an ear state
 STATE_MS = 160.0  # of an ear state
 GRAFTED = 0.25  # of the sentences to be written down end as another one does
 COPIED = 0.8  # of the sentences that have a copy are heard as such
@@ -78,16 +78,16 @@ class Ear(nn.Module):
     def __init__(self, omni: Omni):
         super().__init__()
         self.aut = omni.ear
-        self.phones = nn.Linear(omni.config.ear.out, SLOTS * len(PHONES))
+        self.phones = nn.Linear(omni.config.ear.out, STEPS * len(PHONES))
         self.spell = omni.speller
         self.words = [omni.thinker.embed]  # in a list: belongs to the Thinker
 
     def forward(self, batch: EarBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """States [B, N, D], the loss of naming phones and tokens, and how many were right."""
         states, _ = self.aut(batch.mel, window=float(batch.window), lengths=batch.frames)
-        most = SLOTS * states.shape[1]
+        most = STEPS * states.shape[1]
         phones, tokens = batch.phones[:, :most], batch.tokens[:, :most]
-        named = self.phones(states).unflatten(-1, (SLOTS, -1)).flatten(1, 2)[:, : phones.shape[1]]
+        named = self.phones(states).unflatten(-1, (STEPS, -1)).flatten(1, 2)[:, : phones.shape[1]]
         named_loss, (words, spelled) = cross_entropy(named, phones), self.spelled(states, tokens)
         right = {"phones": accuracy(named, phones), "spelled": spelled}
         loss = 0.3 * named_loss + words
