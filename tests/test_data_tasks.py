@@ -2,7 +2,17 @@
 
 import pytest
 
-from model.data.tasks import Task, fact_split, heard, right, tasks, turns
+from model.data.store import Turn
+from model.data.tasks import (
+    Task,
+    fact_split,
+    heard,
+    lessons,
+    one_sided,
+    right,
+    tasks,
+    turns,
+)
 from model.data.texts import ONES, Sentence, normal, number
 
 POOL = [
@@ -33,6 +43,30 @@ def test_right():
 def test_every_answer_holds_its_key(asked):
     for split in asked.values():
         assert all(right(turn.key, turn.answer) for turn in split)
+    for task in tasks():
+        assert all(right(fact.key, fact.thought) for fact in task.facts)
+
+
+def test_steps_say_what_was_asked_before_the_verdict():
+    facts = {fact.thought for task in tasks() for fact in task.facts if fact.steps}
+    assert "A bus is a vehicle. Fruit? No." in facts and "Coffee is brown. Brown? Yes." in facts
+    assert "Three is less than five. More? No." in facts
+    assert "Six plus five is eleven." in facts and "Five plus six is eleven." not in facts
+    assert not any(right("no", thought) and right("yes", thought) for thought in facts)
+
+
+def test_lessons_leave_out_what_training_would_only_hear_denied(asked):
+    taught = lessons(asked["train"], "train")
+    away = set().union(*(one_sided(task) for task in tasks()))
+    gone = {turn.id for turn in asked["train"]} - {turn.id for turn in taught}
+    left_out = [turn for turn in asked["train"] if turn.id in gone]
+    assert left_out and all(turn.task in ("is kind", "is color") for turn in left_out)
+    assert {turn.key for turn in left_out} == {"no"}
+    assert all(any(thing in f"{turn.question} " for thing in away) for turn in left_out)
+    assert all(right(turn.key, turn.answer) for turn in taught)
+    assert len(lessons(asked["valid"], "valid")) == len(asked["valid"])
+    own = Turn("mine", "greeting", "Ahoy?", "Ahoy.", "ahoy")
+    assert lessons([own], "train") == [own]
 
 
 def test_a_wrong_answer_of_the_same_kind_is_not_right():
@@ -44,6 +78,7 @@ def test_a_wrong_answer_of_the_same_kind_is_not_right():
                 for other in facts:
                     if one.key != other.key and not right(one.key, other.key):
                         assert not right(one.key, other.answer), (task.name, one, other)
+                        assert not right(one.key, other.thought), (task.name, one, other)
 
 
 def test_sums_are_true():

@@ -5,9 +5,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from model.omni import Omni, OmniConfig
+from model.train.answer import Answer
 from model.train.codec import Teacher
 from model.train.loop import weights
-from model.train.pack import CODEC, HEAR, TALKER, assemble, blend
+from model.train.pack import ANSWER, CODEC, HEAR, TALKER, assemble, blend
 from model.train.stages import Hear, Speak, Talk
 from model.train.world import Both
 
@@ -50,6 +51,14 @@ def test_the_world_takes_the_place_of_hearing(tmp_path, trained):
     packed = assemble(tmp_path, (HEAR,), OmniConfig.nano())
     for part in ("ear", "eye", "thinker"):
         assert same(getattr(packed, part), getattr(trained, part)), part
+
+
+def test_answers_come_after_hearing(tmp_path, trained):
+    other = Omni(OmniConfig.nano())
+    kept(Hear(other), tmp_path, "hear")
+    kept(Answer(trained), tmp_path, "answer")
+    packed = assemble(tmp_path, (HEAR, ANSWER), OmniConfig.nano())
+    assert same(packed.thinker, trained.thinker) and same(packed.ear, other.ear)
 
 
 def test_the_later_talker_counts(tmp_path, trained):

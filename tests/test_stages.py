@@ -23,6 +23,7 @@ from model.train.losses import IGNORE, Balance, cross_entropy
 from model.train.mtp import mtp
 from model.train.pack import assemble
 from model.train.prompts import Prompts
+from model.train.spell import spell
 from model.train.spelling import said, spelled, word_spans
 
 PHONES = ["_", "h", "ə", "l", "ˈ", "O", " ", "ð", "ɛ", "ɹ", "_"]
@@ -104,6 +105,20 @@ def test_every_stage_learns_and_the_model_is_packed(place, monkeypatch):
     assert all(map(torch.equal, packed.parameters(), omni.talker.parameters()))
 
 
+def test_the_speller_alone_learns_to_spell(place):
+    omni, store = nano(), Store(place)
+    before = {name: value.clone() for name, value in omni.state_dict().items()}
+    recipe = Recipe(lr=1e-2, warmup=0.0)
+    spell(omni, store, place / "features", run(place, "spell"), recipe, size=4)
+    for name in ("whole", "each"):
+        values = losses(place, "spell", name)
+        assert all(map(math.isfinite, values)) and sum(values[-3:]) < sum(values[:3]), name
+    moved = {name for name, value in omni.state_dict().items() if not value.equal(before[name])}
+    assert moved == {"speller.weight", "speller.bias"}
+    packed = assemble(place, (("spell",),), OmniConfig.nano())
+    assert torch.equal(packed.speller.weight, omni.speller.weight)
+
+
 def test_batches_follow_from_the_step_alone(place):
     omni, store = nano(), Store(place)
     features = Features.build(store, "train", place / "features")
@@ -129,9 +144,9 @@ def test_copies_are_heard_instead_of_the_clips(place, monkeypatch):
     np.testing.assert_allclose(copy.mel[: len(again)], again, atol=0.01)
 
     monkeypatch.setattr(stages, "COPIED", 1.0)
-    heard, real = [], stages._ear
+    heard, real = [], stages.ear_rows
     monkeypatch.setattr(
-        stages, "_ear", lambda clips, *rest: heard.extend(clips) or real(clips, *rest)
+        stages, "ear_rows", lambda clips, *rest: heard.extend(clips) or real(clips, *rest)
     )
     stages.HearData(omni, features, store.turns("train"), size=8, asks=0.0, splices=0,
                     copies=copies)(0)  # fmt: skip

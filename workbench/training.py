@@ -6,6 +6,8 @@
     omni train hear --minutes 120     # sounds and text -> text
     omni train look --minutes 40      # pictures -> what is where, in the Thinker's words
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
+    omni train answer --minutes 30    # questions -> answers; the Thinker alone, the rest stays
+    omni train spell --minutes 10     # the ear's states -> tokens every 40 ms, the ear stays
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
     omni train mtp --minutes 60       # Talker's states -> codebooks 1 to 7, the rest stays
@@ -163,6 +165,27 @@ def world(budget: OmitArgPrefixes[Budget]) -> None:
 
 
 @train.command
+def answer(budget: OmitArgPrefixes[Budget]) -> None:
+    """The Thinker alone: answer questions; what it hears and sees stays as it is."""
+    from model.data.store import Store
+    from model.train.answer import answer
+
+    omni, store, shelves = _whole(budget), Store(budget.data), _shelves(budget)
+    run = budget.run("answer")
+    _told(answer(omni, store, budget.features, shelves, run, budget.recipe))
+
+
+@train.command
+def spell(budget: OmitArgPrefixes[Budget]) -> None:
+    """The speller alone: what the ear hears, in the Thinker's tokens; both stay as they are."""
+    from model.data.store import Store
+    from model.train.spell import spell
+
+    omni = _whole(budget)
+    _told(spell(omni, Store(budget.data), budget.features, budget.run("spell"), budget.recipe))
+
+
+@train.command
 def speak(budget: OmitArgPrefixes[Budget]) -> None:
     """Talker and MTP: say sentences, in the codes of the trained codec."""
     from model.data.store import Store
@@ -177,11 +200,11 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
     """Talker and MTP: say the Thinker's answers."""
     from model.data.store import Store
     from model.train import stages
-    from model.train.pack import HEAR, assemble, checkpoint
+    from model.train.pack import ANSWER, HEAR, assemble, checkpoint
 
     omni, start = _begun(budget)
     if not budget.start:
-        omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
+        omni = assemble(budget.runs, (HEAR, ANSWER), seed=budget.seed)
         start = checkpoint(budget.runs, "speak")
     store, codes, run = Store(budget.data), _codes(budget), budget.run("talk")
     _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start))
@@ -192,11 +215,11 @@ def mtp(budget: OmitArgPrefixes[Budget]) -> None:
     """MTP alone: the other codebooks, for a Talker that stays as it is."""
     from model.data.store import Store
     from model.train.mtp import mtp
-    from model.train.pack import HEAR, TALKER, assemble
+    from model.train.pack import ANSWER, HEAR, TALKER, assemble
 
     omni, start = _begun(budget)
     if not (budget.start and budget.start.is_dir()):
-        omni = assemble(budget.runs, (HEAR, TALKER), seed=budget.seed)
+        omni = assemble(budget.runs, (HEAR, ANSWER, TALKER), seed=budget.seed)
     store, codes, run = Store(budget.data), _codes(budget), budget.run("mtp")
     _told(mtp(omni, store, budget.features, codes, run, budget.recipe, start))
 
@@ -209,13 +232,8 @@ def turns(budget: OmitArgPrefixes[Budget], dialogues: int = 700) -> None:
         dialogues: of 24 s to train on; made once below `runs`
     """
     from model.train import turns as stage
-    from model.train.pack import HEAR, assemble
 
-    omni, start = _begun(budget)
-    if start:
-        raise ValueError(f"{start}: this stage starts with the folder of a whole model, or none")
-    if not budget.start:
-        omni = assemble(budget.runs, (HEAR,), seed=budget.seed)
+    omni = _whole(budget)
     cache, run = budget.runs / "turns" / "heard", budget.run("turns")
     _told(stage.turns(omni, budget.data, cache, run, budget.recipe, dialogues))
 
@@ -272,6 +290,16 @@ def _begun(budget: Budget) -> "tuple[Omni, Path | None]":
     if budget.start and budget.start.is_dir():
         return Omni.load(budget.start), None
     return assemble(budget.runs, (), seed=budget.seed), budget.start
+
+
+def _whole(budget: Budget) -> "Omni":
+    """A model that hears: the one that was given, else what the stages have made so far."""
+    from model.train.pack import ANSWER, HEAR, assemble
+
+    omni, start = _begun(budget)
+    if start:
+        raise ValueError(f"{start}: this stage starts with the folder of a whole model, or none")
+    return omni if budget.start else assemble(budget.runs, (HEAR, ANSWER), seed=budget.seed)
 
 
 def _shelves(budget: Budget) -> "tuple[Shelf, Shelf]":

@@ -3,9 +3,7 @@
 Synthesised questions cost seconds each, written ones nothing: `Quiz` draws from every question of
 training (tasks.py), in the phrasings that are synthesised and in more. In training many of those
 about numbers go beyond twenty: of two hundred sums a small model learns each by itself, of
-thousands it has to learn how to add. And some suppose what is not so ("If a bus is a fruit, is a
-bus a tool?"): whoever is asked yes or no about a hundred things learns by heart which are meant,
-and compares what is with what was asked only where nothing can be known before.
+thousands it has to learn how to add.
 
     question, answer = Quiz()(np.random.default_rng(0))
 
@@ -16,31 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from model.data.tasks import (
-    COLORS,
-    KINDS,
-    Fact,
-    a,
-    beyond,
-    fact_split,
-    groups,
-    pairs,
-    table,
-    tasks,
-)
+from model.data.tasks import Fact, beyond, groups, one_sided, pairs, tasks
 from model.data.texts import tidy
 
 # times as often as another task: they must be computed, not remembered
-OFTEN = {"plus": 3.0, "minus": 3.0, "compare": 2.0, "is kind": 2.0, "is color": 1.5}
+OFTEN = {"plus": 2.0, "minus": 1.5, "compare": 2.5, "is kind": 3.0, "is color": 3.0}
 BEYOND = 0.3  # of the questions about numbers in training
-SUPPOSED = 0.15  # of the questions of training
-SUPPOSE = (
-    "If {a} is {s}, is {a} {b}?",
-    "Suppose {a} is {s}. Is {a} {b}?",
-    "Say {a} is {s}. Is {a} {b}?",
-    "{a} is {s}. Would you say {a} is {b}?",
-    "We know that {a} is {s}. Is it true that {a} is {b}?",
-)
 LEADS = ("Please tell me,", "Okay,", "Now,", "Well,", "Omni,", "A question:", "One more:")
 
 
@@ -57,22 +36,16 @@ class Quiz:
         for task in tasks():
             all_ways = {name: task.phrasings[name] + task.written[name] for name in task.phrasings}
             task = replace(task, phrasings=all_ways)
-            found = pairs(task, split)
+            away = one_sided(task) if split == "train" else ()
+            found = [pair for pair in pairs(task, split) if pair[1].slots.get("a") not in away]
             if found:
                 often.append(OFTEN.get(task.name, 1.0))
                 self.drawn.append(groups(task, found, np.random.default_rng(0)))
                 self.wider.append((all_ways, wider.get(task.name, [])))
         self.chances = np.array(often) / sum(often)
-        self.supposed = SUPPOSED if split == "train" else 0.0
-        self.held = {
-            tuple(fact.slots.values()) for task in tasks() if task.name in ("is kind", "is color")
-            for fact in task.facts if fact_split(task, fact) != "train"
-        }  # fmt: skip
 
     def __call__(self, rng: np.random.Generator) -> tuple[str, str]:
         """A question and its answer."""
-        if rng.random() < self.supposed:
-            return self._suppose(rng)
         number = int(rng.choice(len(self.drawn), p=self.chances))
         phrasings, facts = self.wider[number]
         if facts and rng.random() < BEYOND:
@@ -85,22 +58,4 @@ class Quiz:
         if question.endswith("?") and rng.random() < 0.2:
             lead = LEADS[int(rng.integers(len(LEADS)))]
             question = f"{lead} {question[0].lower()}{question[1:]}"
-        return question, tidy(fact.answer)
-
-    def _suppose(self, rng: np.random.Generator) -> tuple[str, str]:
-        """Any thing, said to be of any colour or kind; never with what is asked about it elsewhere
-        in valid and test."""
-        colored = rng.random() < 0.4
-        rows = table(COLORS if colored else KINDS)
-        things = [a(thing) for _, many in rows for thing in many]
-        names = [name if colored else a(name) for name, _ in rows]
-        while True:
-            thing = str(rng.choice(things))
-            stated, other = (str(name) for name in rng.choice(names, 2, replace=False))
-            meant = stated if rng.random() < 0.5 else other
-            if (thing, meant) not in self.held:
-                break
-        slots = {"a": thing, "s": stated, "b": meant}
-        verdict = "yes" if meant == stated else "no"
-        question = str(rng.choice(SUPPOSE)).format(**slots)
-        return tidy(question), tidy(f"{thing} is {stated}, so {verdict}")
+        return question, fact.thought

@@ -8,8 +8,12 @@ combinations never seen. Commuted sums count as two combinations: three plus fou
 where four plus three is held out. Facts that must be known (Tuesday comes after Monday) are in
 training with other phrasings. Valid: seen phrasings, held-out combinations or pairings.
 
-Who is asked yes or no says first what is known, and then what follows from it: a model that writes
-one word after the other has no other time to think.
+An answer is written one word after the other, and that is all the time there is to think. So the
+Thinker learns some answers in steps (`Fact.thought`). A sum begins with the larger number: who
+knows seven plus five knows five plus seven. And who is asked yes or no says what is known, then
+what was asked, and then what follows, since two words side by side are easily compared: "A bus is a
+vehicle. Fruit? No." Of a thing whose yes is held out, training would hear the no alone, and learn
+that by heart: `one_sided` names those, to be left out.
 
 An answer is judged by its `key`: `right("is twelve", "Seven plus 5 is 12.")`.
 
@@ -22,7 +26,7 @@ any clip. `repeat` here is typed.
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, cycle, islice
 
 import numpy as np
@@ -37,6 +41,12 @@ class Fact:
     key: str
     slots: dict[str, str] = field(default_factory=dict)
     ask: str = ""  # facts of one task may need different questions: only phrasings of this group
+    steps: str = ""  # the answer in steps that are easily taken, where there is such a one
+
+    @property
+    def thought(self) -> str:
+        """The answer as the Thinker learns to write it."""
+        return tidy(self.steps or self.answer)
 
 
 @dataclass(frozen=True)
@@ -77,11 +87,18 @@ def a(thing: str) -> str:
     return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
 
 
+def _verdict(known: str, asked: str, yes: bool, slots: dict[str, str], ask: str = "") -> Fact:
+    key = "yes" if yes else "no"
+    steps = f"{known}. {asked.capitalize()}? {key.capitalize()}"
+    return Fact(f"{known}, so {key}", key, slots, ask, steps)
+
+
 def _plus(top: int = 20) -> Iterator[Fact]:
     for x in range(top + 1):
         for y in range(top + 1 - x):
             p, q, r = number(x), number(y), number(x + y)
-            yield Fact(f"{p} plus {q} is {r}", f"is {r}", {"a": p, "b": q})
+            steps = f"{q} plus {p} is {r}" if x < y else ""
+            yield Fact(f"{p} plus {q} is {r}", f"is {r}", {"a": p, "b": q}, steps=steps)
 
 
 def _minus(top: int = 20) -> Iterator[Fact]:
@@ -98,9 +115,8 @@ def _compare(top: int = 20) -> Iterator[Fact]:
             if x != y:
                 yield Fact(f"{high} is more", f"{high} is more", {"a": p, "b": q}, "more")
                 yield Fact(f"{low} is less", f"{low} is less", {"a": p, "b": q}, "less")
-                verdict = "yes" if x > y else "no"
-                told = f"{p} is {'more' if x > y else 'less'} than {q}, so {verdict}"
-                yield Fact(told, verdict, {"a": p, "b": q}, "is")
+                known = f"{p} is {'more' if x > y else 'less'} than {q}"
+                yield _verdict(known, "more", x > y, {"a": p, "b": q}, "is")
 
 
 def _next(top: int = 20) -> Iterator[Fact]:
@@ -247,11 +263,10 @@ def _is_color() -> Iterator[Fact]:
         others = [other for other, _ in table(COLORS) if other != color]
         for thing in map(a, things):
             for n, other in enumerate(others[:7]):
-                slots = {"a": thing, "b": other}
-                yield Fact(f"{thing} is {color}, so no", "no", slots)
+                known = f"{thing} is {color}"
+                yield _verdict(known, other, False, {"a": thing, "b": other})
                 if n < 1:
-                    slots = {"a": thing, "b": color}
-                    yield Fact(f"{thing} is {color}, so yes", "yes", slots)
+                    yield _verdict(known, color, True, {"a": thing, "b": color})
 
 
 def _parts() -> Iterator[Fact]:
@@ -274,12 +289,9 @@ def _is_kind() -> Iterator[Fact]:
     for kind, things in kinds:
         for thing in map(a, things):
             for other, _ in kinds:
-                if other == kind:
-                    slots = {"a": thing, "b": a(kind)}
-                    yield Fact(f"{thing} is {a(kind)}, so yes", "yes", slots)
-                elif (other, kind) not in overlap:
+                if (other, kind) not in overlap:
                     slots = {"a": thing, "b": a(other)}
-                    yield Fact(f"{thing} is {a(kind)}, so no", "no", slots)
+                    yield _verdict(f"{thing} is {a(kind)}", other, other == kind, slots)
 
 
 STORY_THINGS = "apples books eggs coins cards stamps cups flowers keys boxes pens shells"
@@ -794,6 +806,14 @@ def fact_split(task: Task, fact: Fact) -> str:
     return "test" if share < 10 else "valid" if share < 13 else "train"
 
 
+def one_sided(task: Task) -> set[str]:
+    """Things of which training is never told yes, since that is held out."""
+    if {fact.key for fact in task.facts} != {"yes", "no"}:
+        return set()
+    held = (f for f in task.facts if f.key == "yes" and fact_split(task, f) != "train")
+    return {fact.slots["a"] for fact in held}
+
+
 def pairs(task: Task, wanted: str) -> list[tuple[str, Fact]]:
     """Every question of a split with its fact."""
     found = []
@@ -808,6 +828,21 @@ def pairs(task: Task, wanted: str) -> list[tuple[str, Fact]]:
             if belongs:
                 found.append((question, fact))
     return found
+
+
+def lessons(asked: Sequence[Turn], split: str) -> list[Turn]:
+    """Turns with their answers as the Thinker learns to write them; in training without those about
+    one-sided things."""
+    told: dict[str, str] = {}
+    left_out: set[str] = set()
+    for task in tasks():
+        away = one_sided(task) if split == "train" else ()
+        for question, fact in pairs(task, split):
+            told[question] = fact.thought
+            if fact.slots.get("a") in away:
+                left_out.add(question)
+    return [replace(turn, answer=told.get(turn.question, turn.answer))
+            for turn in asked if turn.question not in left_out]  # fmt: skip
 
 
 def _balanced(task: Task, wanted: str, n: int, rng: np.random.Generator) -> list[tuple[str, Fact]]:

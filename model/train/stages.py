@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from model.data.phones import PHONES
 from model.data.quiz import Quiz
 from model.data.store import Store, Turn
+from model.data.tasks import REPEAT, lessons
+from model.data.texts import tidy
 from model.layers.attention import Causal
 from model.layers.stack import Stack
 from model.omni import Omni
@@ -64,6 +66,7 @@ ASK = (
 STATE_MS = 160.0  # of an ear state
 GRAFTED = 0.25  # of the sentences to be written down end as another one does
 COPIED = 0.8  # of the sentences that have a copy are heard as such
+REPEATED = 0.06  # of the written questions ask for a sentence to be repeated
 RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
 
@@ -300,10 +303,16 @@ class EarData:
     def __call__(self, step: int) -> EarBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         clips = [self.features[i] for i in alike(self.features.frames, self.size, rng)]
-        return _ear(clips, rng, self.clean, self.tokenizer)
+        return ear_rows(clips, rng, self.clean, self.tokenizer)
 
 
-def _ear(
+def chances(features: Features) -> np.ndarray:
+    """f64[clips], cumulated: how likely each is drawn."""
+    often = np.array([RARE if row["source"] == "kokoro" else 1.0 for row in features.rows])
+    return np.cumsum(often) / often.sum()
+
+
+def ear_rows(
     clips: Sequence[Heard],
     rng: np.random.Generator,
     clean: bool,
@@ -347,25 +356,24 @@ class HearData:
     chances: np.ndarray = field(init=False)  # f64[clips], cumulated, of being drawn
 
     def __post_init__(self):
-        often = np.array([RARE if row["source"] == "kokoro" else 1.0 for row in self.features.rows])
-        self.chances = np.cumsum(often) / often.sum()
+        self.chances = chances(self.features)
         self.copied = {
             row["id"]: i for i, row in enumerate(self.copies.rows if self.copies else ())
         }
         self.quiz = Quiz("valid" if self.clean else "train")
         self.splicer = None if self.clean else Splicer(self.features)
         self.grafter = None if self.clean else Grafter(self.features)
+        self.turns = lessons(self.turns, "valid" if self.clean else "train")
         index = {row["id"]: i for i, row in enumerate(self.features.rows)}
         self.questions = [(index[t.question_audio], t) for t in self.turns
                           if t.question_audio in index]  # fmt: skip
 
     def __call__(self, step: int) -> HearBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
-        heard = round(self.size * self.listen)
-        asked = round(heard * self.asks) if self.questions else 0
+        heard, sentences = round(self.size * self.listen), self.sentences
         rows, clips, places = [], [], []
         tokenizer = self.omni.tokenizer
-        for i in alike(self.features.frames, heard - asked, rng, self.chances):
+        for i in alike(self.features.frames, sentences, rng, self.chances):
             clip, copy = self.features[i], self.copied.get(self.features.rows[i]["id"])
             if copy is not None and rng.random() < COPIED:
                 clip = self.copies[copy]
@@ -376,7 +384,7 @@ class HearData:
             rows.append(self._row([_sound(clip), ask], clip.text, rng))
             tokens, (ids, _, targets) = said(clip.text, clip.spans, tokenizer), rows[-1]
             places.append(sounding(ids, targets, tokens, tokenizer.audio_pad, STATE_MS))
-        for number in rng.integers(0, max(1, len(self.questions)), asked):
+        for number in rng.integers(0, max(1, len(self.questions)), heard - sentences):
             i, turn = self.questions[int(number)]
             clips.append(self.features[i])
             rows.append(self._row([_sound(clips[-1])], turn.answer, rng))
@@ -390,12 +398,25 @@ class HearData:
             turn = self.turns[int(number)]
             rows.append(self._row([Text(turn.question)], turn.answer, rng))
         deaf = np.zeros(len(rows))
-        deaf[: 0 if self.clean else heard - asked] = 1.0
+        deaf[: 0 if self.clean else sentences] = 1.0
         places += [np.full((len(row[0]), 2), -1) for row in rows[len(places) :]]
-        ear = _ear(clips, rng, self.clean, tokenizer)
-        drawn = [self.quiz(rng) for _ in range(self.reads)]
+        ear = ear_rows(clips, rng, self.clean, tokenizer)
+        drawn = [self._written(rng) for _ in range(self.reads)]
         read = [self._row([Text(question)], answer, rng) for question, answer in drawn]
         return hear_batch(rows, places, ear, deaf, read, rng)
+
+    @property
+    def sentences(self) -> int:
+        """So many rows of a batch, the first ones, are sentences to be written down."""
+        heard = round(self.size * self.listen)
+        return heard - (round(heard * self.asks) if self.questions else 0)
+
+    def _written(self, rng: np.random.Generator) -> tuple[str, str]:
+        if rng.random() >= REPEATED:
+            return self.quiz(rng)
+        texts = (self.features.rows[i]["text"] for i in rng.integers(0, len(self.features), 8))
+        text = min(texts, key=len)
+        return tidy(str(rng.choice(REPEAT)).format(s=text)), tidy(text)
 
     def _row(self, parts, answer: str, rng):
         return conversation(self.omni.tokenizer, parts, answer, rng)
@@ -523,8 +544,8 @@ class TalkData:
             items.append(self.speak.item(row, cloned, rng, laid[-1].ids.numpy()))
         items += self.speak.some(self.size - len(items), cloned, rng)
         places = pad([row.places.numpy().T for row in laid], 0).permute(2, 0, 1)
-        return TalkBatch(_ear(clips, rng, self.clean), pad([row.ids.numpy() for row in laid], 0),
-                         places, speak_batch(items))  # fmt: skip
+        ids = pad([row.ids.numpy() for row in laid], 0)
+        return TalkBatch(ear_rows(clips, rng, self.clean), ids, places, speak_batch(items))
 
 
 def spoken(store: Store, split: str, codes: Codes) -> list[Reading]:

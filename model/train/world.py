@@ -195,10 +195,9 @@ class World(nn.Module):
 
     def __init__(self, omni: Omni, hear: Hear):
         super().__init__()
+        self.omni = [omni]  # in a list: its parts are those here
         self.eye, self.ear, self.thinker = omni.eye, hear.ear, omni.thinker
-        marks = omni.tokenizer
-        self.seen, self.heard = (marks.image_pad, marks.video_pad), marks.audio_pad
-        self.nothing, self.balance, self.guided = marks.tts_pad, hear.balance, hear.guided
+        self.nothing, self.balance, self.guided = omni.tokenizer.tts_pad, hear.balance, hear.guided
 
     def forward(self, batches: tuple[WorldBatch, ...]) -> tuple[Tensor, dict[str, Tensor]]:
         reads = [self.read(batch) for batch in batches]
@@ -229,21 +228,29 @@ class World(nn.Module):
         return self.naming(heard, batch.ringing)
 
     def read(self, batch: WorldBatch) -> Read:
-        ids, places, targets = batch.read
-        x, heard = self.thinker.embed(ids), torch.zeros(0)
-        if batch.sights:
-            states = torch.cat([self.eye(s.values, s.rows, s.columns).flatten(0, 1)
-                                for s in batch.sights])  # fmt: skip
-            order = torch.cat([s.slots for s in batch.sights]).argsort()
-            x = fill(x, (ids == self.seen[0]) | (ids == self.seen[1]), states[order])
-        if len(batch.mel):
-            heard, _ = self.ear.aut(batch.mel, lengths=batch.frames)
-            x = fill(x, ids == self.heard, heard[held(batch.frames, batch.mel.shape[2])])
+        _, places, targets = batch.read
+        x, heard = embedded(self.omni[0], batch)
         thought, _ = self.thinker(x, places)
         scored = targets != IGNORE
         kinds = batch.kinds[:, None].expand_as(targets)[scored]
         pointing = self.guided.loss(batch.heard)
         return Read(thought.hidden[scored], targets[scored], kinds, pointing, heard)
+
+
+def embedded(omni: Omni, batch: WorldBatch) -> tuple[Tensor, Tensor]:
+    """What the Thinker is given f[B, T, D]: words, and what eye and ear make of the scenes; and the
+    states of the ear f[A, S, D], of padding too."""
+    ids, marks = batch.read.ids, omni.tokenizer
+    x, heard = omni.thinker.embed(ids), torch.zeros(0)
+    if batch.sights:
+        states = torch.cat([omni.eye(s.values, s.rows, s.columns).flatten(0, 1)
+                            for s in batch.sights])  # fmt: skip
+        order = torch.cat([s.slots for s in batch.sights]).argsort()
+        x = fill(x, (ids == marks.image_pad) | (ids == marks.video_pad), states[order])
+    if len(batch.mel):
+        heard, _ = omni.ear(batch.mel, lengths=batch.frames)
+        x = fill(x, ids == marks.audio_pad, heard[held(batch.frames, batch.mel.shape[2])])
+    return x, heard
 
 
 class Both(nn.Module):

@@ -2,8 +2,9 @@
 
 Things too near to a border between two places are not asked for; colours only of what is dyed.
 Answers that take several looks say what each of them saw, in the order of the rows: what is counted
-one by one, all that there is before yes or no, and where the things are that another is compared
-with.
+one by one, and where the things are that another is compared with. They begin with what is to be
+looked for: whether something is there with the place where it is, if anywhere, and what has a
+colour with the colour.
 """
 
 from collections import Counter
@@ -57,9 +58,8 @@ def _which(scene: Scene) -> Iterator[Fact]:
         count = Counter(t.color for t in scene.things)
         for t in single_things(scene):
             if count[t.color] == 1:
-                yield Fact(
-                    {"color": t.color}, f"the {t.name} is {t.color}.", Names("object", (t.name,))
-                )
+                told = f"the {t.color} thing is the {t.name}."
+                yield Fact({"color": t.color}, told, Names("object", (t.name,)))
 
 
 def _count(scene: Scene) -> Iterator[Fact]:
@@ -78,13 +78,13 @@ def _count(scene: Scene) -> Iterator[Fact]:
 def _exists(scene: Scene) -> Iterator[Fact]:
     if not scene.things:
         return
-    here = {t.name for t in scene.things}
-    there = listed(list(dict.fromkeys(a(looks(t)) for t in in_rows(scene.things))))
+    here, still = {t.name for t in scene.things}, {t.name: t for t in _still(scene)}
     rng = Random(f"{scene.seed}|exists")
     for name in (rng.choice(sorted(here)), rng.choice(sorted(set(OBJECTS) - here))):
-        yes = name in here
-        told = f"{there}: {'yes' if yes else 'no'}."
-        yield Fact({"thing": a(name)}, told, Names("verdict", ("yes" if yes else "no",)))
+        verdict = "yes" if name in here else "no"
+        found = where(*still[name].path[0]) if name in still else "there"
+        told = f"the {name} is {found if name in here else 'nowhere'}: {verdict}."
+        yield Fact({"thing": a(name)}, told, Names("verdict", (verdict,)))
 
 
 def _where(scene: Scene) -> Iterator[Fact]:
@@ -129,7 +129,7 @@ def _is_beside(scene: Scene) -> Iterator[Fact]:
         if abs(step) >= APART:
             yes = step > 0
             told = f"the {one.name} is {where(*one.path[0])} and the {other.name} "
-            told += f"{where(*other.path[0])}: {'yes' if yes else 'no'}."
+            told += f"{where(*other.path[0])}. {side.capitalize()} it? {'Yes' if yes else 'No'}."
             slots = {"one": one.name, "side": side, "other": other.name}
             yield Fact(slots, told, Names("verdict", ("yes" if yes else "no",)))
 

@@ -1,0 +1,94 @@
+"""The stage `spell`: the speller alone, for an ear and a table of words that stay as they are.
+
+    omni train spell --start model/checkpoints/micro --minutes 10
+
+In `ear`, `hear` and `world` the speller learns which token is spoken at each moment, as far as the
+voices tell when they say what. Here it also learns that the text as a whole is what is heard, laid
+on the sound in all ways (CTC, Graves et al., 2006), as it is asked in use (senses/spell.py): so it
+learns from voices without timings as well.
+
+Left out: timings found by itself.
+Letters: B clips, F steps of 40 ms, T tokens, V vocabulary.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.data.store import Store
+from model.omni import Omni
+from model.senses.spell import STEPS, sounding
+from model.train.batch import EarBatch, alike, pad
+from model.train.features import Features
+from model.train.loop import Recipe, Result, Run, train
+from model.train.losses import IGNORE, accuracy, cross_entropy
+from model.train.stages import chances, ear_rows
+
+TIMED = 0.5  # what naming each moment rightly counts beside the text as a whole
+
+
+class SpellBatch(NamedTuple):
+    ear: EarBatch
+    texts: Tensor  # i64[B, T], the tokens that sound
+    lengths: Tensor  # i64[B]
+
+
+@dataclass
+class SpellData:
+    """Clips and their texts; those of Kokoro's voices more often than others."""
+
+    omni: Omni
+    features: Features
+    size: int = 64
+    seed: int = 0
+    clean: bool = False
+    often: np.ndarray = field(init=False)
+
+    def __post_init__(self):
+        self.often = chances(self.features)
+
+    def __call__(self, step: int) -> SpellBatch:
+        rng, marks = np.random.default_rng([self.seed, abs(step), step < 0]), self.omni.tokenizer
+        drawn = alike(self.features.frames, self.size, rng, self.often)
+        clips = [self.features[i] for i in drawn]
+        texts = [[t for t in marks.encode(clip.text) if sounding(marks.piece(t))] for clip in clips]
+        lengths, tokens = torch.tensor(list(map(len, texts))), [np.array(t, int) for t in texts]
+        return SpellBatch(ear_rows(clips, rng, self.clean, marks), pad(tokens, 0), lengths)
+
+
+class Spell(nn.Module):
+    def __init__(self, omni: Omni):
+        super().__init__()
+        self.speller = omni.speller
+        self.apart = [omni]  # in a list: not trained, not saved
+
+    def forward(self, batch: SpellBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        omni, ear = self.apart[0], batch.ear
+        with torch.no_grad():
+            states, _ = omni.ear(ear.mel, window=float(ear.window), lengths=ear.frames)
+        table = omni.thinker.embed.weight.detach()
+        named = F.linear(self.speller(states), table).float().log_softmax(-1)  # [B, F, V]
+        steps = (STEPS * ((ear.frames + 15) // 16)).clamp(max=named.shape[1])
+        whole = F.ctc_loss(named.transpose(0, 1), batch.texts, steps, batch.lengths,
+                           omni.tokenizer.tts_pad, zero_infinity=True)  # fmt: skip
+        tokens = ear.tokens[:, : named.shape[1]]
+        timed = tokens != IGNORE
+        each = cross_entropy(named[:, : tokens.shape[1]][timed], tokens[timed])
+        right = accuracy(named[:, : tokens.shape[1]][timed], tokens[timed])
+        return whole + TIMED * each, {"whole": whole, "each": each, "spelled": right}
+
+
+def spell(
+    omni: Omni, store: Store, cache: Path, run: Run, recipe: Recipe | None = None, size: int = 64
+) -> Result:
+    """Train the speller of a model that hears; `cache` is the folder of the features."""
+    module = Spell(omni)
+    data = SpellData(omni, Features.build(store, "train", cache), size, run.seed)
+    valid = SpellData(omni, Features.build(store, "valid", cache), size, run.seed, clean=True)
+    held_out = [valid(-1 - i) for i in range(4)]
+    return train(module, module, data, run, recipe or Recipe(lr=1e-3), held_out)
