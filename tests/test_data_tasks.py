@@ -1,10 +1,14 @@
 """Questions and answers: true, judged by their keys, and held out in phrasing and combination."""
 
+import re
+from itertools import chain
+
 import pytest
 
 from model.data.store import Turn
 from model.data.tasks import (
     Task,
+    beyond,
     fact_split,
     heard,
     lessons,
@@ -89,6 +93,23 @@ def test_sums_are_true():
     for fact in every["minus"].facts:
         a, b, c = (NUMBERS[x] for x in (fact.slots["a"], fact.slots["b"], fact.key[3:]))
         assert a - b == c >= 0
+
+
+def test_steps_of_sums_are_true_and_end_with_what_was_asked():
+    every = {task.name: task for task in tasks()}
+    told = re.compile(
+        r"(\w+(?: \w+)?) (plus|minus) (\w+(?: \w+)?) (?:is|leaves|makes) (\w+(?: \w+)?)(?=[.,])"
+    )
+    stepped = 0
+    for fact in [*every["plus"].facts, *every["minus"].facts, *chain(*beyond().values())]:
+        parts = told.findall(fact.thought.lower())
+        stepped += len(parts) > 1
+        for a, sign, b, c in parts:
+            assert NUMBERS[a] + (NUMBERS[b] if sign == "plus" else -NUMBERS[b]) == NUMBERS[c], fact
+        if parts:
+            assert {parts[-1][0], parts[-1][2]} == {fact.slots["a"], fact.slots["b"]}, fact
+            assert parts[-1][3] == fact.key.removeprefix("is ")
+    assert stepped > 400
 
 
 def test_test_asks_in_words_never_trained(asked):

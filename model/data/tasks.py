@@ -10,7 +10,8 @@ training with other phrasings. Valid: seen phrasings, held-out combinations or p
 
 An answer is written one word after the other, and that is all the time there is to think. So the
 Thinker learns some answers in steps (`Fact.thought`). A sum begins with the larger number: who
-knows seven plus five knows five plus seven. And who is asked yes or no says what is known, then
+knows seven plus five knows five plus seven. Beyond ten the ones are taken first: "Nine minus four
+leaves five. Nineteen minus four is fifteen." And who is asked yes or no says what is known, then
 what was asked, and then what follows, since two words side by side are easily compared: "A bus is a
 vehicle. Fruit? No." Of a thing whose yes is held out, training would hear the no alone, and learn
 that by heart: `one_sided` names those, to be left out.
@@ -105,7 +106,24 @@ def _minus(top: int = 20) -> Iterator[Fact]:
     for x in range(top + 1):
         for y in range(x + 1):
             p, q, r = number(x), number(y), number(x - y)
-            yield Fact(f"{p} minus {q} is {r}", f"is {r}", {"a": p, "b": q})
+            told = f"{p} minus {q} is {r}"
+            yield Fact(told, f"is {r}", {"a": p, "b": q}, steps=_taken(x, y, told))
+
+
+def _taken(x: int, y: int, told: str) -> str:
+    """Beyond ten the ones come first; where they do not suffice, from thirteen minus seven on, ten
+    lends them."""
+    (tens, ones), less = divmod(x, 10), y % 10
+    if x <= 10 or not less or (not ones and tens == 1):
+        return ""
+    if ones < less and tens == 1:
+        rest, r = 10 - less, number(x - y)
+        more = f"{number(max(rest, ones))} plus {number(min(rest, ones))} makes {r}"
+        return f"ten minus {number(less)} leaves {number(rest)}, {more}. {tidy(told)}"
+    start = ones if ones >= less else 10 + ones
+    if (start, less) == (x, y):
+        return ""
+    return f"{number(start)} minus {number(less)} leaves {number(start - less)}. {tidy(told)}"
 
 
 def _compare(top: int = 20) -> Iterator[Fact]:
