@@ -88,8 +88,8 @@ class Experts(nn.Module):
         rows = x.index_select(0, order // chosen).split(load)
         groups = zip(rows, self.gate_up.unbind(), self.down.unbind(), strict=True)
         y = torch.cat([swiglu(*group) for group in groups if len(group[0])])
-        y = y.index_select(0, order.argsort()).view(count, chosen, -1)  # the order of the tokens
-        return (y * routing.weights.to(y.dtype).unsqueeze(-1)).sum(1)
+        own = order.argsort().view(count, chosen)  # where the outputs of each token lie
+        return F.embedding_bag(own, y, per_sample_weights=routing.weights.to(y.dtype), mode="sum")
 
 
 def swiglu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
