@@ -11,7 +11,7 @@ from model.data.shelf import shelf
 from model.data.store import TURNS, Store, write
 from model.omni import Omni, OmniConfig
 from model.thinker import Thought
-from model.train.answer import Answer, AnswerBatch, answer, shift
+from model.train.answer import Answer, AnswerData, answer, shift
 from model.train.features import Features
 from model.train.loop import Recipe, Run
 from model.train.stages import HearData
@@ -64,7 +64,7 @@ def test_what_is_to_stay_pulls_it_back(omni, place):
                      splices=2, reads=8)  # fmt: skip
     scenes = WorldData(omni, shelf("train"), (1, 1, 1))
     assert heard.sentences == 2
-    batch = AnswerBatch(heard(0), heard.sentences, scenes(0))
+    batch = AnswerData(heard, scenes)(0)
     adam, apart = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=3e-3), []
     for _ in range(8):
         _, told = module(batch)

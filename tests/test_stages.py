@@ -12,9 +12,18 @@ from model.aria import lawful
 from model.data.store import CLIPS, TURNS, Store, encode, write
 from model.layers.mel import log_mel_16k
 from model.omni import Omni, OmniConfig
-from model.senses.message import Audio
+from model.senses.message import Audio, Text
 from model.train import stages
-from model.train.batch import Reading, alike, distort, sounding, speak_batch, speak_item
+from model.train.batch import (
+    Reading,
+    alike,
+    conversation,
+    copied,
+    distort,
+    sounding,
+    speak_batch,
+    speak_item,
+)
 from model.train.codec import tokenise
 from model.train.codes import Codes, Copy
 from model.train.features import Features
@@ -281,6 +290,25 @@ def test_a_token_is_written_where_it_sounds(place):
     assert places[8].tolist()[0] == 1, "the first token begins at 100 ms, in the first state"
     assert places[8 + said_at[-1].index].tolist()[1] == 1 + 5, "the last one ends at 950 ms"
     assert (places[:8] == -1).all() and (places[8 + len(said_at) :] == -1).all()
+
+
+def test_an_answer_that_stands_in_its_question_is_to_be_looked_up_there():
+    marks = Omni(OmniConfig.nano()).tokenizer
+    rng = np.random.default_rng(0)
+
+    def looked(question: str, answer: str) -> list[tuple[bytes, bytes]]:
+        ids, _, targets = conversation(marks, [Text(question)], answer, rng)
+        places = copied(ids, targets)
+        assert (places[:, 0] == places[:, 1]).all()
+        assert (places[:, 0] < np.arange(len(ids))).all()
+        pairs = [(targets[t], ids[place]) for t, (place, _) in enumerate(places) if place >= 0]
+        return [(marks.piece(int(token)), marks.piece(int(there))) for token, there in pairs]
+
+    found = looked("Please say: The old man sat down.", "The old man sat down.")
+    assert b"".join(token for token, _ in found) == b"The old man sat down."
+    assert found[0] == (b"The", b" The") and all(token == there for token, there in found[1:])
+    assert looked("What is the old man?", "The old man is a man.") == []
+    assert looked("Hi.", "Hello, how can I help you today?") == []
 
 
 def test_guidance_is_the_weight_of_the_places_to_look_at():

@@ -14,9 +14,11 @@ Letters: B rows, T tokens, N scored places, D width, V vocabulary.
 """
 
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ from model.data.shelf import Shelf
 from model.data.store import Store
 from model.omni import Omni
 from model.thinker import Thought
-from model.train.batch import HearBatch, ReadBatch
+from model.train.batch import HearBatch, ReadBatch, copied
 from model.train.features import Features
 from model.train.loop import Recipe, Result, Run, train
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
@@ -43,6 +45,7 @@ class AnswerBatch(NamedTuple):
 
     hear: HearBatch
     sentences: int  # so many of its first rows
+    copied: Tensor  # i64[R, T, 2], where the next token stands in what is read; -1: nowhere
     scenes: tuple[WorldBatch, ...]
 
 
@@ -52,6 +55,18 @@ class Seen(NamedTuple):
     x: Tensor  # f[B, T, D]
     sounds: Tensor  # bool[B, T], states of the ear
     text: ReadBatch
+
+
+@dataclass
+class AnswerData:
+    heard: HearData
+    scenes: WorldData
+
+    def __call__(self, step: int) -> AnswerBatch:
+        batch = self.heard(step)
+        rows = zip(batch.read.ids.numpy(), batch.read.targets.numpy(), strict=True)
+        places = torch.from_numpy(np.stack([copied(*row) for row in rows]))
+        return AnswerBatch(batch, self.heard.sentences, places, self.scenes(step))
 
 
 class Answer(nn.Module):
@@ -70,6 +85,7 @@ class Answer(nn.Module):
         hidden, targets = thought.hidden, batch.hear.targets
         read = self.thinker(self.thinker.embed(batch.hear.read.ids), batch.hear.read.places)[0]
         written, right = self.learnt(read.hidden, batch.hear.read.targets)
+        copying = self.guided.loss(batch.copied)
         n = batch.sentences
         spoken, spoken_right = self.learnt(hidden[n:], targets[n:])
         kept = self.kept(hidden[:n], was.hidden[:n], targets[:n])
@@ -87,10 +103,11 @@ class Answer(nn.Module):
         told, told_right = self.learnt(torch.cat(answers), torch.cat(wanted))
         pointing = torch.stack(looking).sum() / sum(map(len, wanted))
         balance = self.balance.take()
+        pointing = pointing + copying
         loss = written + spoken + told + POINTING * pointing + kept + states + 0.01 * balance
         return loss, {"read": written, "read_right": right, "asked": spoken,
                       "asked_right": spoken_right, "told": told, "told_right": told_right,
-                      "pointing": pointing, "kept": kept, "states": states,
+                      "pointing": pointing, "copying": copying, "kept": kept, "states": states,
                       "balance": balance}  # fmt: skip
 
     def think(self, seen: Seen) -> tuple[Thought, Thought]:
@@ -142,12 +159,11 @@ def answer(
     """Train the Thinker of a model that hears and sees; `cache` is the folder of the features."""
     module = Answer(omni)
 
-    def both(split: str, shelf: Shelf, clean: bool):
+    def both(split: str, shelf: Shelf, clean: bool) -> AnswerData:
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=rows,
                          seed=run.seed, listen=1.0, asks=0.5, splices=spliced, reads=reads,
                          clean=clean)  # fmt: skip
-        scenes = WorldData(omni, shelf, sizes, run.seed, clean)
-        return lambda step: AnswerBatch(heard(step), heard.sentences, scenes(step))
+        return AnswerData(heard, WorldData(omni, shelf, sizes, run.seed, clean))
 
     data, valid = both("train", shelves[0], False), both("valid", shelves[1], True)
     held_out = [valid(-1 - i) for i in range(3)]

@@ -182,6 +182,22 @@ def sounding(
     return places
 
 
+def copied(ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """For every position of a row whose answer stands in its question, as in "Say: Good night.":
+    the place i64[T, 2] (twice) of the token to be written next."""
+    places = np.full((len(ids), 2), -1)
+    begin = int((targets != IGNORE).argmax())
+    said = targets[targets != IGNORE][:-1]  # the last one ends it
+    rest = said[1:]  # the first may have a space before it there, and is another token
+    if len(rest) < 2 or begin < len(said):
+        return places
+    runs = np.lib.stride_tricks.sliding_window_view(ids[1:begin], len(rest))
+    found = np.flatnonzero((runs == rest).all(1))
+    if len(found):
+        places[begin : begin + len(said)] = (found[-1] + np.arange(len(said)))[:, None]
+    return places
+
+
 Row = tuple[np.ndarray, np.ndarray, np.ndarray]  # of `conversation`
 
 

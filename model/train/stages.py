@@ -66,7 +66,7 @@ ASK = (
 STATE_MS = 160.0  # of an ear state
 GRAFTED = 0.25  # of the sentences to be written down end as another one does
 COPIED = 0.8  # of the sentences that have a copy are heard as such
-REPEATED = 0.06  # of the written questions ask for a sentence to be repeated
+REPEATED = 0.1  # of the written questions ask for a sentence to be repeated
 RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
 
