@@ -306,7 +306,7 @@ def test_an_answer_that_stands_in_its_question_is_to_be_looked_up_there():
 
     found = looked("Please say: The old man sat down.", "The old man sat down.")
     assert b"".join(token for token, _ in found) == b"The old man sat down."
-    assert found[0] == (b"The", b" The") and all(token == there for token, there in found[1:])
+    assert all(token == there.strip() or token == there for token, there in found)
     assert looked("What is the old man?", "The old man is a man.") == []
     assert looked("Hi.", "Hello, how can I help you today?") == []
 

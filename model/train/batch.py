@@ -188,7 +188,7 @@ def copied(ids: np.ndarray, targets: np.ndarray) -> np.ndarray:
     places = np.full((len(ids), 2), -1)
     begin = int((targets != IGNORE).argmax())
     said = targets[targets != IGNORE][:-1]  # the last one ends it
-    rest = said[1:]  # the first may have a space before it there, and is another token
+    rest = said[1:]  # the first may have a space before it there, as another token
     if len(rest) < 2 or begin < len(said):
         return places
     runs = np.lib.stride_tricks.sliding_window_view(ids[1:begin], len(rest))
