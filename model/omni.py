@@ -10,7 +10,8 @@
 
     omni = Omni.load("micro")            # or a folder; Omni(OmniConfig.nano()) has random weights
 
-A checkpoint is a folder: model.safetensors (bf16), config.json, tokenizer.json, README.md.
+A checkpoint is a folder: model.safetensors (bf16), config.json, tokenizer.json, words.txt (what it
+has read), README.md.
 Letters: T tokens, D width. Left out: downloading anything.
 """
 
@@ -34,6 +35,7 @@ from model.layers.moe import MoeConfig
 from model.layers.stack import StackConfig
 from model.mtp import MtpConfig
 from model.senses.audio import AuT, AuTConfig, listen
+from model.senses.lexicon import Lexicon
 from model.senses.message import Audio, Image, Message, Video
 from model.senses.prompt import RATE, Clock, Modality, Spans, plan
 from model.senses.spell import Speller
@@ -115,6 +117,7 @@ class Omni(nn.Module):
         super().__init__()
         self.config = config
         self.tokenizer = tokenizer or Tokenizer(CHECKPOINTS / "micro")
+        self.lexicon = Lexicon(self.tokenizer.folder)
         self.ear = AuT(config.ear)
         self.eye = Vision(config.eye)
         self.thinker = Thinker(config.thinker)
@@ -186,6 +189,8 @@ class Omni(nn.Module):
             (part / "config.json").write_text(json.dumps(asdict(self.config), indent=1))
             for name in ("tokenizer.json", "tokenizer_config.json"):
                 shutil.copy(self.tokenizer.folder / name, part / name)
+            if self.lexicon.words:
+                shutil.copy(self.tokenizer.folder / "words.txt", part / "words.txt")
             folder.mkdir(parents=True, exist_ok=True)
             for file in part.iterdir():
                 os.replace(file, folder / file.name)

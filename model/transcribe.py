@@ -6,9 +6,9 @@ A turn (turn.py) must speak while it thinks and cannot take a word back. Whoever
 was said has it whole, so several beginnings are kept until one end is likelier than all that still
 go on; and it is heard several times, a little slower and deeper, a little faster and higher: the
 logarithms of what the Thinker finds likely are averaged over these views. What the ear names every
-40 ms counts too (senses/spell.py), as the Thinker alone may skip words or invent them. Pasts are
-values: a path that forks costs nothing but its next step. One beam, one view and `ear=0` are
-greedy.
+40 ms counts too (senses/spell.py), as the Thinker alone may skip words or invent them; and words
+that nobody ever read count against a text (senses/lexicon.py). Pasts are values: a path that forks
+costs nothing but its next step. One beam, one view, `ear=0` and `strange=0` are greedy.
 
     hear(omni, audio)                 # what was said
     clear(omni, audio, "A text.")     # how likely it is that this was said, and nothing else
@@ -35,7 +35,8 @@ TRANSCRIBE = "Transcribe the audio."
 BEAMS = 8
 VIEWS = 5
 SPREAD = 0.06  # between the speeds of two views
-EAR = 0.2  # what the ear's log-probability of a text counts beside the Thinker's
+EAR = 0.5  # what the ear's log-probability of a text counts beside the Thinker's
+STRANGE = 3.0  # nats that a word costs that was never read
 ELSE = 0.7  # of the likeliest text's log-probability that counts against another one
 LONG = 1500  # steps of 40 ms, beyond which the Thinker writes alone
 
@@ -59,7 +60,7 @@ class Heard(NamedTuple):
 class Path(NamedTuple):
     """A beginning of the text, or the whole."""
 
-    score: float  # `thought` and `EAR` times what the ear says, both means over the views
+    score: float  # `thought`, `EAR` times what the ear says (means over the views), strange words
     thought: float  # the Thinker's log-probability of the tokens, and of the end if it is reached
     tokens: tuple[int, ...]
     heard: tuple[Heard, ...]  # one a view
@@ -68,10 +69,10 @@ class Path(NamedTuple):
 @torch.inference_mode()
 def hear(
     omni: Omni, audio: Audio, ask: str = TRANSCRIBE, most: int = LONGEST, beams: int = BEAMS,
-    views: int = VIEWS, ear: float = EAR,
+    views: int = VIEWS, ear: float = EAR, strange: float = STRANGE,
 ) -> str:  # fmt: skip
     """What was said (or any other question about the sound), as text of at most `most` tokens."""
-    found = likeliest(omni, begin(omni, audio, ask, views), most, beams, ear)
+    found = likeliest(omni, begin(omni, audio, ask, views), most, beams, ear, strange)
     return omni.tokenizer.decode(found.tokens).strip()
 
 
@@ -121,7 +122,10 @@ def _read(omni: Omni, audio: Audio, ask: str) -> Heard:
 
 
 @torch.inference_mode()
-def likeliest(omni: Omni, start: Path, most: int, beams: int = BEAMS, ear: float = EAR) -> Path:
+def likeliest(
+    omni: Omni, start: Path, most: int, beams: int = BEAMS, ear: float = EAR,
+    strange: float = STRANGE,
+) -> Path:  # fmt: skip
     """The likeliest text that `beams` paths find. After `most` tokens it may be one without an
     end."""
     if beams < 1:
@@ -129,7 +133,7 @@ def likeliest(omni: Omni, start: Path, most: int, beams: int = BEAMS, ear: float
     live, best = [start], None
     for _ in range(most):
         going = []
-        for one in _choices(omni, live, beams, ear):
+        for one in _choices(omni, live, beams, ear, strange):
             if one.token not in _ends(omni):
                 going.append(one)
             elif best is None or one.score > best.score:
@@ -171,7 +175,7 @@ class Choice(NamedTuple):
     path: Path
 
 
-def _choices(omni: Omni, live: list[Path], beams: int, ear: float) -> list[Choice]:
+def _choices(omni: Omni, live: list[Path], beams: int, ear: float, strange: float) -> list[Choice]:
     """The likeliest first. Of each path two more than there are beams, as two tokens end a text."""
     found = []
     for path in live:
@@ -180,6 +184,7 @@ def _choices(omni: Omni, live: list[Path], beams: int, ear: float) -> list[Choic
         top = shares.topk(min(beams + 2, len(shares)))
         thought = path.thought + top.values
         score = thought + ear * _agreed(omni, path, top.indices)
+        score -= strange * _strange(omni, path, top.indices)
         each = zip(score.tolist(), thought.tolist(), top.indices.tolist(), strict=True)
         found += [Choice(*one, path) for one in each]
     return sorted(found, key=lambda one: -one.score)
@@ -199,3 +204,15 @@ def _agreed(omni: Omni, path: Path, tokens: Tensor) -> Tensor:
         for heard, laid in views
     ]  # fmt: skip
     return torch.stack(said).mean(0)
+
+
+def _strange(omni: Omni, path: Path, tokens: Tensor) -> Tensor:
+    """How many words were never read, if each of these tokens comes after the path f[C]. What is
+    asked otherwise is answered in any words."""
+    if not any(heard.spelled for heard in path.heard):
+        return torch.zeros(len(tokens))
+    said = [(*path.tokens, token) for token in tokens.tolist()]
+    return torch.tensor([
+        float(omni.lexicon.strange(omni.tokenizer.decode(text), text[-1] in _ends(omni)))
+        for text in said
+    ])  # fmt: skip

@@ -65,7 +65,7 @@ def by_ear(omni, tokens: tuple[int, ...], ended: bool, views: int) -> float:
 @pytest.mark.parametrize("beams", [1, 3, 8])
 def test_the_score_is_the_probability_of_the_text(beams, views, ear):
     omni = ending_at(small(), 3.0)
-    best = likeliest(omni, asked(omni, views), most=5, beams=beams, ear=ear)
+    best = likeliest(omni, asked(omni, views), most=5, beams=beams, ear=ear, strange=0.0)
     ended = len(best.tokens) < 5
     assert best.tokens, "something to compare"
     whole = log_probability(omni, best.tokens, ended, views)
@@ -97,6 +97,21 @@ def test_an_ear_that_is_sure_decides():
     assert max(agreed) == agreed[0]
 
 
+def test_words_that_were_never_read_cost():
+    omni, cost = small(), 5.0
+    free = likeliest(omni, asked(omni), most=6, ear=0.0, strange=0.0)
+    dear = likeliest(omni, asked(omni), most=6, ear=0.0, strange=cost)
+    free_text, text = (omni.tokenizer.decode(path.tokens) for path in (free, dear))
+    strange = [omni.lexicon.strange(one, ended=len(path.tokens) < 6)
+               for one, path in ((free_text, free), (text, dear))]  # fmt: skip
+    assert strange[0] > strange[1], "random weights make up words"
+    cheap = likeliest(omni, asked(omni), most=6, ear=0.0, strange=1e-3)
+    assert cheap.tokens == free.tokens and cheap.score == pytest.approx(free.score - 1e-3, abs=1e-4)
+    other = [likeliest(omni, asked(omni, ask="Who was it?"), most=6, ear=0.0, strange=c).tokens
+             for c in (0.0, cost)]  # fmt: skip
+    assert other[0] == other[1], "another question is answered in any words"
+
+
 def test_the_ear_is_asked_what_was_said_and_nothing_else():
     omni = small()
     assert all(heard.spelled is None for heard in asked(omni, ask="Who was it?").heard)
@@ -116,7 +131,7 @@ def test_one_beam_is_greedy():
     omni = small()
     said = "".join(chunk.text for chunk in answer(
         omni, [Message.of("user", sound(0.4), TRANSCRIBE)], aloud=False, most=12))  # fmt: skip
-    assert hear(omni, sound(0.4), most=12, beams=1, views=1, ear=0.0) == said.strip()
+    assert hear(omni, sound(0.4), most=12, beams=1, views=1, ear=0.0, strange=0.0) == said.strip()
 
 
 @torch.inference_mode()
@@ -134,14 +149,14 @@ def test_two_tokens_are_the_best_of_all_pairs():
         two = int(scores.argmax())
         assert two not in ends
         pairs[one, two] = float(scores[two])
-    found = likeliest(omni, start, most=2, beams=40, ear=0.0)
+    found = likeliest(omni, start, most=2, beams=40, ear=0.0, strange=0.0)
     assert found.tokens == max(pairs, key=pairs.__getitem__)
     assert found.score == pytest.approx(max(pairs.values()), abs=1e-4)
 
 
 def test_more_beams_find_a_likelier_text():
     omni = ending_at(small(), 3.0)
-    one, many = (likeliest(omni, asked(omni), 6, beams, ear=0.0) for beams in (1, 8))
+    one, many = (likeliest(omni, asked(omni), 6, beams, 0.0, 0.0) for beams in (1, 8))
     assert many.score > one.score
 
 

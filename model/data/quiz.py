@@ -18,7 +18,7 @@ from model.data.tasks import Fact, beyond, groups, one_sided, pairs, tasks
 from model.data.texts import tidy
 
 # times as often as another task: they must be computed, not remembered
-OFTEN = {"plus": 2.0, "minus": 1.5, "compare": 2.5, "is kind": 3.0, "is color": 3.0}
+OFTEN = {"plus": 2.0, "minus": 3.0, "compare": 3.5, "is kind": 3.0, "is color": 3.0}
 BEYOND = 0.3  # of the questions about numbers in training
 LEADS = ("Please tell me,", "Okay,", "Now,", "Well,", "Omni,", "A question:", "One more:")
 

@@ -34,10 +34,10 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (10, 2, 1)  # pictures, sounds and films a batch
-ROWS = 32  # with sound a batch, half of them questions, and as many spliced questions as
-SPLICED = 10
-READS = 72  # written questions a batch
+SIZES = (6, 1, 1)  # pictures, sounds and films a batch
+ROWS = 16  # with sound a batch, half of them questions, the others sentences
+SPLICED = 8  # more questions, put together from words that were said elsewhere
+READS = 288  # written questions a batch: they cost little
 
 
 class AnswerBatch(NamedTuple):
