@@ -14,7 +14,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PERSON := datasets/samples/speech_en_asterisk_2.wav
-QUESTION := datasets/samples/question.wav
+QUESTION := datasets/samples/question_male.wav
 
 .PHONY: tour test lab chat clean
 .DELETE_ON_ERROR:

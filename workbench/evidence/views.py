@@ -2,7 +2,7 @@
 
     python -m workbench.evidence.views            # writes workbench/evidence/pictures/*.png
 
-The question is a recording (datasets/samples/question.wav); what is drawn is what `view.png()`
+The question is a recording (datasets/samples/question_male.wav); what is drawn is what `view.png()`
 draws, in light and dark. The latency picture has further recordings of the same turn behind it,
 without the first one, which is warm-up; record them while the machine has nothing else to do (its
 load stands in the title). Left out: pictures of the pages in a browser.
@@ -16,7 +16,7 @@ import workbench as wb
 from widgets.view import View
 from workbench.lab import Lab
 
-QUESTION = "datasets/samples/question.wav"
+QUESTION = "datasets/samples/question_male.wav"
 FOLDER = Path(__file__).with_name("pictures")
 KINDS = ("router-logits", "attn", "align", "delta", "latency", "logits")
 REPEATS = 12
