@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from model.data.quiz import Quiz
+from model.data.quiz import OFTEN, Quiz
 from model.data.tasks import beyond, one_sided, pairs, tasks
 from workbench.evidence.items import key
 
@@ -50,8 +50,9 @@ def test_nothing_is_always_denied(drawn):
 def test_sums_are_asked_for_more_often(drawn):
     count = Counter(re.search(r" (plus|minus|opposite) ", f" {a} ")[1] for _, a in drawn
                     if re.search(r" (plus|minus|opposite) ", a))  # fmt: skip
-    assert 1.7 < count["plus"] / count["opposite"] < 2.3
-    assert 1.2 < count["minus"] / count["opposite"] < 1.8
+    for task in ("plus", "minus"):
+        assert count[task] / count["opposite"] == pytest.approx(OFTEN[task], rel=0.15)
+        assert OFTEN[task] > 1
 
 
 def test_training_also_asks_beyond_twenty_and_nobody_else_does(drawn):
