@@ -14,7 +14,8 @@ costs nothing but its next step. One beam, one view, `ear=0` and `strange=0` are
     clear(omni, audio, "A text.")     # how likely it is that this was said, and nothing else
 
 Left out: more than one transcript, times of words, a rule against short ones (probabilities are not
-divided by length: nothing was found to be cut off), the ear's names of more than a minute.
+divided by length: nothing was found to be cut off), the ear's names and the lexicon for more than a
+minute.
 """
 
 from collections.abc import Sequence

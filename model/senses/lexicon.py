@@ -33,13 +33,12 @@ class Lexicon:
         if not self.words:
             return 0
         text = text.lower().replace("\u2019", "'")
-        return sum(
-            not (self._known_one(found[0]) or (not ended and found.end() == len(text)
-                 and self._begins(found[0])))
-            for found in WORD.finditer(text)
-        )  # fmt: skip
+        words = WORD.findall(text)
+        if words and not ended and text.endswith(words[-1]) and self._begins(words[-1]):
+            words.pop()
+        return sum(not self._read(word) for word in words)
 
-    def _known_one(self, word: str) -> bool:
+    def _read(self, word: str) -> bool:
         return word in self._known or not word.isascii() or word.partition("'")[0] in self._known
 
     def _begins(self, start: str) -> bool:

@@ -5,7 +5,8 @@ does, and a model can learn to answer in minutes what it has not learnt in hours
 once. But whoever trains on questions alone forgets the rest. So eye, ear and table of words are
 frozen, and a copy of the Thinker as it was says what is to stay (Li and Hoiem, "Learning without
 Forgetting", 2016): how it writes down sentences, and its states at sounds, to which the Talker and
-the head for turns listen.
+the head for turns listen. The head that is told where to listen is told the same of what it reads:
+what is to be said again is looked up where it stands.
 
     omni train answer --start model/checkpoints/micro --minutes 30
 
