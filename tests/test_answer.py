@@ -39,7 +39,7 @@ def omni() -> Omni:
 
 def test_only_the_thinker_learns_and_not_its_words(omni, place, tmp_path):
     before = {k: v.clone() for k, v in omni.state_dict().items()}
-    run = Run(tmp_path / "answer", steps=12, log_every=1, valid_every=10**6)
+    run = Run(tmp_path / "answer", steps=18, log_every=1, valid_every=10**6)
     things = (shelf("train"), shelf("train"))
     answer(omni, Store(place), place / "features", things, run, Recipe(lr=1e-2, warmup=0.0),
            rows=4, spliced=2, reads=16, sizes=(1, 1, 1))  # fmt: skip

@@ -18,7 +18,7 @@ from model.data.catalog import SOUNDS
 from model.data.check import All, Event, Events, Names, Near, Says, Timed, Word, error_rate, f1
 from model.data.draw import frames, picture, times
 from model.data.mix import mix
-from model.data.scenes import Ground, Scene, Sound, Thing, sample
+from model.data.scenes import Ground, Print, Scene, Sound, Thing, sample
 from model.data.shelf import shelf
 from model.data.sounds import RATE
 from model.senses.message import Audio, Image, Video
@@ -263,6 +263,22 @@ def test_counted_things_are_written_in_the_plural():
     at = [(0.2, 0.2), (0.5, 0.5), (0.8, 0.8)]
     things = tuple(Thing("wolf", "blue", "noto", 0.2, (p,)) for p in at)
     assert caption(film(seconds=0.0, things=things)) == "Three blue wolves."
+
+
+def test_the_bigger_one_is_told_by_the_sizes_of_both():
+    cat, pig = (Thing(name, "", "noto", size, (at,)) for name, size, at in
+                (("cat", 0.18, (0.2, 0.2)), ("pig", 0.25, (0.8, 0.8))))  # fmt: skip
+    (task,) = (t for t in tasks(film(seconds=0.0, things=(cat, pig))) if t.name == "bigger")
+    assert task.answer == "The cat is tiny and the pig big: the pig is bigger."
+    assert task.check.right(task.answer) and task.check.right("The pig.")
+    assert not task.check.right("The cat is tiny and the pig big: the cat is bigger.")
+    assert not task.check.right("The pig is bigger: the cat or the pig.")
+
+
+def test_a_printed_word_is_told_in_capitals():
+    word = Print("eyes", "DejaVuSans", (0, 0, 0), 0.2, (0.5, 0.5))
+    (task,) = (t for t in tasks(film(seconds=0.0, prints=(word,))) if t.name == "read")
+    assert task.answer == 'It says "EYES".' and task.check.right('It says "eyes".')
 
 
 def test_numbers_are_written_as_they_are_said():

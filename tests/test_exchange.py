@@ -9,13 +9,14 @@ import torch
 
 from model.data.ask import Task, item, others
 from model.data.check import Names
-from model.data.draw import picture
-from model.data.scenes import Ground, Line, Scene, Sound, Thing
+from model.data.draw import letters, picture
+from model.data.scenes import Ground, Line, Print, Scene, Sound, Thing
 from model.data.shelf import shelf
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Image, Video
 from model.senses.prompt import Clock
 from model.train.exchange import exchange
+from model.train.look import read
 from model.train.losses import IGNORE
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
@@ -82,6 +83,19 @@ def test_several_of_one_name_are_pointed_at_row_by_row(omni):
     places = looked(omni, row, omni.tokenizer.image_pad)
     assert [at for piece, at in places if piece == " red"] == [(0, 0), (3, 3), (15, 15)]
     assert places[-2][1] == (15, 15)
+
+
+def test_a_printed_word_is_read_letter_by_letter(omni):
+    """`read` lets the eye name letters where the Thinker is told to look for them."""
+    word = Print("Dog", "DejaVuSansMono-Bold", (0, 0, 0), 0.3, (0.5, 0.4))
+    scene = Scene(0, "train", 0.0, 0.0, 128, 128, GROUND, prints=(word,))
+    row = rows(omni, scene, (Image(picture(scene)),), ("What does it say?", 'It says "DOG".'))
+    places = looked(omni, row, omni.tokenizer.image_pad)
+    at = {piece: place for piece, place in places if piece in tuple("DOG")}
+    edges = np.array(letters(scene, word))
+    named = {letter: (4 * r + c,) * 2 for r, c, here in read("DOG", edges, 4, 4)
+             for letter in here if r == 1}  # fmt: skip
+    assert at == named and len({*at.values()}) > 1
 
 
 def test_in_a_film_it_is_the_first_time(omni):

@@ -7,8 +7,9 @@ from torch import nn
 from model.omni import Omni, OmniConfig
 from model.train.answer import Answer
 from model.train.codec import Teacher
+from model.train.look import Look
 from model.train.loop import weights
-from model.train.pack import ANSWER, CODEC, HEAR, TALKER, assemble, blend
+from model.train.pack import ANSWER, CODEC, EYE, HEAR, TALKER, assemble, blend
 from model.train.stages import Hear, Speak, Talk
 from model.train.world import Both
 
@@ -51,6 +52,16 @@ def test_the_world_takes_the_place_of_hearing(tmp_path, trained):
     packed = assemble(tmp_path, (HEAR,), OmniConfig.nano())
     for part in ("ear", "eye", "thinker"):
         assert same(getattr(packed, part), getattr(trained, part)), part
+
+
+def test_an_eye_that_went_on_takes_the_place_of_the_world_s(tmp_path, trained):
+    other = Omni(OmniConfig.nano())
+    kept(Both(other), tmp_path, "world")
+    kept(Look(trained), tmp_path, "look")  # of before it
+    assert same(assemble(tmp_path, (HEAR, EYE), OmniConfig.nano()).eye, other.eye)
+    kept(Look(trained), tmp_path, "eye")
+    packed = assemble(tmp_path, (HEAR, EYE), OmniConfig.nano())
+    assert same(packed.eye, trained.eye) and same(packed.ear, other.ear)
 
 
 def test_answers_come_after_hearing(tmp_path, trained):

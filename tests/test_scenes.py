@@ -27,9 +27,9 @@ from model.data.catalog import (
     split_of,
     words,
 )
-from model.data.draw import box, frames, picture, times
+from model.data.draw import box, frames, letters, picture, times
 from model.data.mix import hum, mix
-from model.data.scenes import KINDS, Line, Print, Scene, Sound, Thing, sample
+from model.data.scenes import KINDS, Line, Print, Scene, Sound, Thing, sample, signs
 from model.data.shelf import LANGUAGES, shelf, speaker
 from model.data.store import SPLITS
 
@@ -223,6 +223,31 @@ def test_dyed_things_have_their_colour(style):
         if nearest != color:
             wrong.append((name, color, nearest))
     assert len(wrong) <= 0.06 * len(pairs[::5]), wrong
+
+
+def test_letters_are_where_they_are_said_to_be():
+    word = Print("iWl", "DejaVuSans", (0, 0, 0), 0.3, (0.5, 0.5))
+    scene = film(seconds=0.0, prints=(word,))
+    ink = np.abs(picture(scene).astype(int) - picture(dataclasses.replace(scene, prints=())))
+    ink = ink.max(-1) > 60
+    boxes = letters(scene, word)
+    assert all(ink[top:bottom, left:right].any() for left, top, right, bottom in boxes)
+    for left, top, right, bottom in boxes:
+        ink[top:bottom, left - 1 : right + 1] = False
+    assert not ink.any(), "nothing is printed elsewhere"
+    widths = [right - left for left, _, right, _ in boxes]
+    assert widths[1] > 2 * max(widths[0], widths[2])
+
+
+def test_signs_are_letters_in_rows(train, root):
+    for seed in range(20):
+        scene = signs(seed, train)
+        assert scene == signs(seed, train) and not scene.things
+        assert [round(6 * word.at[1]) for word in scene.prints] == [1, 3, 5]
+        assert all(word.text.isalnum() and word.font in SEEN_FONTS for word in scene.prints)
+    held_out = [word for seed in range(20) for word in signs(seed, shelf("test", root)).prints]
+    assert {word.font for word in held_out} == set(UNSEEN_FONTS)
+    assert {w.text.lower() for w in held_out if w.text.isalpha()} <= set(words("test"))
 
 
 def test_words_are_drawn_inside_and_can_be_told_from_the_ground(train):

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from model.data.captions import big
 from model.data.catalog import SOUNDS
-from model.data.draw import box
-from model.data.scenes import Line, sample
+from model.data.draw import box, picture
+from model.data.scenes import Line, crowd, sample
 from model.data.shelf import shelf
 from model.data.store import TURNS, Store, write
 from model.omni import Omni, OmniConfig
-from model.train.look import LookData, cells, look, told_by
+from model.train.look import DOWN, WORD, LookData, cells, look, read, told_by
 from model.train.loop import Recipe, Run
 from model.train.losses import IGNORE
 from model.train.ring import RingData, ringing
@@ -100,17 +101,37 @@ def test_every_cell_is_named_as_the_scene_has_it(omni, train):
             x, y = thing.path[0]
             down, across = ("top", "middle", "bottom"), ("left", "middle", "right")
             told = [marks.encode(f" {down[int(y * 3)]}")[0]]
-            assert inside[-2:] == [*told, marks.encode(f" {across[int(x * 3)]}")[0]]
+            told += [marks.encode(f" {across[int(x * 3)]}")[0]]
+            assert inside[DOWN:] == [*told, marks.encode(f" {big(thing.size)}")[0]]
             found.add("thing")
         for word in scene.prints:
-            x, y = word.at
-            there = labels[int(y * rows), int(x * columns), 6:10].tolist()
-            said = marks.encode(word.text)
-            assert there[: len(said)] == said[:4]
+            there = labels[min(int(word.at[1] * rows), rows - 1), :, WORD]
+            there = there[(there != marks.tts_pad) & (there != IGNORE)]
+            assert marks.decode(there.tolist()) == word.text.upper(), "letter by letter"
             found.add("word")
         if not scene.things and not scene.prints:
             assert (labels[..., 0] == marks.tts_pad).all()
     assert found == {"thing", "word"}
+
+
+def test_letters_lie_in_the_cells_of_their_middles():
+    edges = np.array([(28, 10, 40, 50), (40, 10, 48, 50), (48, 10, 90, 50)])
+    assert list(read("abc", edges, 3, 3)) == [(0, 1, "ab"), (0, 2, "c"), (1, 1, "ab"), (1, 2, "c")]
+    edges[:, 3] = 40  # only a quarter of it is in the second row
+    assert [row for row, _, _ in read("abc", edges, 3, 3)] == [0, 0]
+
+
+def test_held_out_pictures_are_shown_as_they_are(omni, train):
+    kinds = [LookData(omni, train, 4, 1, clean, crowds=1.0)(3) for clean in (True, False)]
+    clean, changed = (torch.cat([v.flatten() for v in batch.values]) for batch in kinds)
+    assert len(clean) and (len(clean) != len(changed) or not torch.equal(clean, changed))
+    data, rng = LookData(omni, train, 4, 1, True, crowds=1.0), np.random.default_rng([1, 3, 0])
+    rng.random(), (seed := int(rng.integers(2**31)))
+    scale = float(rng.choice((0.5, 0.75, 1.0, 1.0)))
+    values, *size = omni.eye.patches(picture(crowd(seed, train), 0.0, scale)[None])
+    batch = data(3)
+    group = batch.values[batch.sizes.index(tuple(size))]
+    assert torch.equal(group[:1], values)
 
 
 def test_pictures_of_a_batch_are_always_the_same(omni, train):

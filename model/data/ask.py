@@ -28,7 +28,7 @@ import numpy as np
 
 from model.data.catalog import split_of
 from model.data.check import Check
-from model.data.draw import frames, picture, times
+from model.data.draw import Sticker, frames, picture, times, unchanged
 from model.data.mix import mix
 from model.data.questions import captions, film, heard, seen, spoken
 from model.data.questions.fact import Asked, Phrasings
@@ -68,6 +68,7 @@ class Item:
         rate: float | None = None,
         scale: float = 1.0,
         say: Callable[[str, Voice], Utterance] | None = None,
+        change: Sticker = unchanged,
     ) -> Message:
         """The user's turn: everything that is to be seen and heard, then the question.
 
@@ -76,13 +77,14 @@ class Item:
             rate: frames a second, the scene's own if not said
             scale: of the pictures
             say: speaks the questions that are asked aloud (`Hibari()`); without it all are written
+            change: makes another sticker of each in a picture (model/data/vary.py)
         """
         scene, question = self.scene, self.task.question
         if say and self.task.voice:
             said = say(aloud(question), voice(self.task.voice))
             question = Audio(said.samples, said.rate)
         if scene.kind == "picture":
-            return Message.of("user", Image(picture(scene, 0.0, scale)), question)
+            return Message.of("user", Image(picture(scene, 0.0, scale, change)), question)
         audio = Audio(mix(scene, shelf.speech), RATE)
         if scene.kind == "sound":
             return Message.of("user", audio, question)

@@ -70,6 +70,12 @@ def where(x: float, y: float) -> str:
     return f"{'on' if side else 'at'} the {' '.join(words)}"
 
 
+def big(size: float) -> str:
+    """How big a thing is, as a fraction of the scene's shorter side: in fiftieths, by six words."""
+    words = ("tiny", "small", "medium", "big", "large", "huge")
+    return words[min(max(0, int(size * 50 + 1e-6) - 9), len(words) - 1)]
+
+
 def in_rows(things: Iterable[Thing]) -> list[Thing]:
     """In the order in which one reads: row by row, from the left; of a film, as they come.
 
@@ -91,7 +97,7 @@ def _event(part: Thing | Print | Sound | Line) -> Event:
         case Thing():
             return Event("object", looks(part), start, end)
         case Print():
-            return Event("word", part.text, start, end)
+            return Event("word", part.text.upper(), start, end)
         case Sound():
             return Event("sound", part.name, start, end)
     return Event("speaker", part.speaker, start, end, part.text)
@@ -111,7 +117,7 @@ def _told(scene: Scene, part: Thing | Print | Sound | Line) -> str:
             if len(part.path) > 1:
                 text += f", moving {way(part)}"
         case Print():
-            text = f'the word "{part.text}" {where(*part.at)}{times}'
+            text = f'the word "{part.text.upper()}" {where(*part.at)}{times}'
         case Sound():
             text = f"{SOUNDS[part.name].heard}{times}"
         case Line():
@@ -130,7 +136,7 @@ def way(thing: Thing) -> str:
 def _short(parts: list[Thing | Print | Sound | Line]) -> str:
     things = [part for part in parts if isinstance(part, Thing)]
     seen = [_several(t, len(same)) for t, same in _groups(things)]
-    seen += [f'the word "{part.text}"' for part in parts if isinstance(part, Print)]
+    seen += [f'the word "{part.text.upper()}"' for part in parts if isinstance(part, Print)]
     heard = []
     for part in parts:
         if isinstance(part, Sound):

@@ -4,7 +4,7 @@
     Near((3.2,))                       the numbers that are named are within half a second of these
     Says("The train leaves at noon.")  character error rate; languages of any script
     Events(events)                     JSON segments; F1, times within half a second
-    Word, Timed, All                   a printed word; lines with times; several at once
+    Word, Timed, Last, All             a printed word; lines with times; of the end; several at once
 
 `check.score(said)` is 0-1 (for training by reward), `check.right(said)` a verdict. A name counts
 in whatever form it is usual: "dogs", "two" and "2", "the dog barks". An answer that names several
@@ -41,6 +41,19 @@ class Names:
     def right(self, said: str) -> bool:
         found = named(self.kind, said) - (set(self.given) - set(self.names))
         return found == set(self.names)
+
+    def score(self, said: str) -> float:
+        return float(self.right(said))
+
+
+@dataclass(frozen=True)
+class Last:
+    """What is said last passes a check: before the last colon one may say what it follows from."""
+
+    of: Names
+
+    def right(self, said: str) -> bool:
+        return self.of.right(said.rpartition(":")[2])
 
     def score(self, said: str) -> float:
         return float(self.right(said))
@@ -164,8 +177,10 @@ class All:
         return sum(check.score(said) for check in self.checks) / max(1, len(self.checks))
 
 
-Check = Names | Word | Near | Says | Events | Timed | All
-KINDS: dict[str, type] = {k.__name__: k for k in (Names, Word, Near, Says, Events, Timed, All)}
+Check = Names | Last | Word | Near | Says | Events | Timed | All
+KINDS: dict[str, type] = {
+    k.__name__: k for k in (Names, Last, Word, Near, Says, Events, Timed, All)
+}
 
 
 def to_json(check: Check) -> dict[str, Any]:
@@ -173,6 +188,8 @@ def to_json(check: Check) -> dict[str, Any]:
     value = {"check": type(check).__name__, **asdict(check)}
     if isinstance(check, All):
         value["checks"] = [to_json(part) for part in check.checks]
+    if isinstance(check, Last):
+        value["of"] = to_json(check.of)
     return value
 
 
@@ -186,6 +203,8 @@ def from_json(value: dict[str, Any]) -> Check:
         value["events"] = tuple(Event(**event) for event in value["events"])
     if kind == "All":
         value["checks"] = tuple(from_json(part) for part in value["checks"])
+    if kind == "Last":
+        value["of"] = from_json(value["of"])
     frozen = {k: _frozen(v) for k, v in value.items()}
     try:
         return KINDS[kind](**frozen)

@@ -2,7 +2,8 @@
 
     ground --paste what is visible at a time--> u8 [N, H, W, 3]
 
-The same scene gives the same pixels. `box` says where a thing is, for tests and for teaching.
+The same scene gives the same pixels. `box` and `letters` say where a thing
+and what is printed are, for tests and for teaching.
 
 Left out: shadows, motion blur, things behind things.
 
@@ -13,8 +14,9 @@ Left out: shadows, motion blur, things behind things.
 Letters: N frames, H height, W width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -24,12 +26,18 @@ from model.data.catalog import GROUNDS
 from model.data.pictures import font, sticker
 from model.data.scenes import Ground, Print, Scene, Thing
 
+Sticker = Callable[[Image.Image], Image.Image]
+
+
+def unchanged(sticker: Image.Image) -> Image.Image:
+    return sticker
+
 
 def picture(
-    scene: Scene, time: float = 0.0, scale: float = 1.0
+    scene: Scene, time: float = 0.0, scale: float = 1.0, change: Sticker = unchanged
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """What is to be seen at a moment."""
-    return np.asarray(_frame(scene, time, scale))
+    """What is to be seen at a moment; `change` makes another sticker of each (vary.py)."""
+    return np.asarray(_frame(scene, time, scale, change))
 
 
 def times(scene: Scene, rate: float | None = None) -> Float32[np.ndarray, " frames"]:
@@ -60,13 +68,24 @@ def box(
     return left, top, left + w, top + h
 
 
-def _frame(scene: Scene, time: float, scale: float) -> Image.Image:
+def letters(scene: Scene, word: Print, scale: float = 1.0) -> list[tuple[int, int, int, int]]:
+    """Left, top, right, bottom of each letter of a printed word, in pixels."""
+    width, height = _pixels(scene, scale)
+    face = font(word.font, max(6, round(word.size * min(width, height))))
+    left, top, _, bottom = face.getbbox(word.text, anchor="mm")
+    x, y = word.at[0] * width + left, word.at[1] * height
+    edges = [round(x + face.getlength(word.text[:n])) for n in range(len(word.text) + 1)]
+    return [(a, round(y + top), b, round(y + bottom)) for a, b in pairwise(edges)]
+
+
+def _frame(scene: Scene, time: float, scale: float, change: Sticker) -> Image.Image:
     size = _pixels(scene, scale)
     frame = _ground(scene.ground, *size, scene.seed).copy()
     for thing in scene.things:
         if scene.shows(thing, time):
             left, top, right, bottom = box(scene, thing, time, scale)
             stamp = _sized(thing.name, thing.style, thing.color, right - left, bottom - top)
+            stamp = change(stamp)
             frame.paste(stamp, (left, top), stamp)
     for word in scene.prints:
         if scene.shows(word, time):

@@ -53,7 +53,7 @@ def sticker(name: str, style: str, color: str = "") -> Image.Image:
     return _sticker(name, style, color)
 
 
-@lru_cache(4096)
+@lru_cache(6000)  # all in all colours
 def _sticker(name: str, style: str, color: str) -> Image.Image:
     if color:
         return dye(_sticker(name, style, ""), COLORS[color])

@@ -18,8 +18,9 @@ Left out: things in front of each other, things that turn or grow, cuts, cameras
 
 import json
 import math
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, replace
 from random import Random
+from string import ascii_lowercase, digits
 from typing import Any, get_args, get_origin, get_type_hints
 
 from model.data.catalog import (
@@ -209,6 +210,29 @@ def crowd(seed: int, shelf: Shelf) -> Scene:
     things = _placed(_look(rng, shelf.split, style, 9), _cells(rng, 9), style, sizes)
     ground = _ground(rng, things)
     return Scene(seed, shelf.split, 0.0, 0.0, width, height, ground, things)
+
+
+def signs(seed: int, shelf: Shelf) -> Scene:
+    """A picture with a row of letters in each third, words or not: much to read at once, for an eye
+    that learns letters."""
+    rng = Random(f"{seed}|{shelf.split}|signs")
+    width, height = rng.choice(SIZES)
+    fonts = UNSEEN_FONTS if shelf.split == "test" else SEEN_FONTS
+    prints = [_word(rng, shelf.split, fonts) for _ in range(3)]
+    if shelf.split == "train":
+        prints = [replace(word, text=_letters(rng, word)) for word in prints]
+    prints = [replace(p, at=(0.5, (2 * i + 1) / 6)) for i, p in enumerate(prints)]
+    ground = _ground(rng, ())
+    inked = tuple(_inked(rng, p, ground) for p in prints)
+    return Scene(seed, shelf.split, 0.0, 0.0, width, height, ground, (), inked)
+
+
+def _letters(rng: Random, word: Print) -> str:
+    """As many letters as a word has, any of them; mostly in one case, as words are."""
+    text = "".join(rng.choices(ascii_lowercase, k=len(word.text)))
+    if rng.random() < 0.1:
+        text = "".join(rng.choices(digits, k=len(word.text)))
+    return rng.choice((text, text.upper(), text.capitalize()))
 
 
 def _look(rng: Random, split: str, style: str, n: int) -> list[tuple[str, str]]:

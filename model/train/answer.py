@@ -35,10 +35,10 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (6, 1, 1)  # pictures, sounds and films a batch
-ROWS = 16  # with sound a batch, half of them questions, the others sentences
-SPLICED = 8  # more questions, put together from words that were said elsewhere
-READS = 288  # written questions a batch: they cost little
+SIZES = (14, 8, 2)  # pictures, sounds and films a batch
+ROWS = 10  # with sound a batch, half of them questions, the others sentences
+SPLICED = 4  # more questions, put together from words that were said elsewhere
+READS = 96  # written questions a batch: they cost little
 
 
 class AnswerBatch(NamedTuple):
@@ -82,7 +82,7 @@ class Answer(nn.Module):
 
     def forward(self, batch: AnswerBatch) -> tuple[Tensor, dict[str, Tensor]]:
         hear = self.heard(batch.hear)
-        thought, was = self.think(hear)
+        thought, was = self.thinker(hear.x, hear.text.places)[0], self.was(hear)
         hidden, targets = thought.hidden, batch.hear.targets
         read = self.thinker(self.thinker.embed(batch.hear.read.ids), batch.hear.read.places)[0]
         written, right = self.learnt(read.hidden, batch.hear.read.targets)
@@ -94,13 +94,13 @@ class Answer(nn.Module):
         answers, wanted, looking = [], [], []
         for scene in batch.scenes:
             seen = self.seen(scene)
-            thought, was = self.think(seen)
+            thought = self.thinker(seen.x, seen.text.places)[0]
             scored = seen.text.targets != IGNORE
             answers.append(thought.hidden[scored])
             wanted.append(seen.text.targets[scored])
             looking.append(self.guided.loss(scene.heard) * len(wanted[-1]))
             if seen.sounds.any():
-                states = states + shift(thought, was, seen.sounds)
+                states = states + shift(thought, self.was(seen), seen.sounds)
         told, told_right = self.learnt(torch.cat(answers), torch.cat(wanted))
         pointing = torch.stack(looking).sum() / sum(map(len, wanted))
         balance = self.balance.take()
@@ -111,11 +111,10 @@ class Answer(nn.Module):
                       "pointing": pointing, "copying": copying, "kept": kept, "states": states,
                       "balance": balance}  # fmt: skip
 
-    def think(self, seen: Seen) -> tuple[Thought, Thought]:
-        """What the Thinker makes of it, and what it made of it before."""
-        with torch.no_grad():
-            before = self.apart[1](seen.x, seen.text.places)[0]
-        return self.thinker(seen.x, seen.text.places)[0], before
+    @torch.no_grad()
+    def was(self, seen: Seen) -> Thought:
+        """What the Thinker made of it before."""
+        return self.apart[1](seen.x, seen.text.places)[0]
 
     @torch.no_grad()
     def heard(self, batch: HearBatch) -> Seen:

@@ -5,7 +5,8 @@
 Several questions share one picture: its tokens cost more than all their words. While an answer is
 written, the scene says which cells or which ticks of sound it is about, and one attention head is
 told to look there (stages.Guided), as the ear's is in `hear`: at the first moment of what is named,
-at its last while its end is told, and along a line while its words are written.
+at its last while its end is told, along a line while its words are written, and at a printed word
+letter by letter.
 
 Times are answered as the clock tells them, and the timestamp's digits are what is looked at. Sound:
 the moment at which something begins or ends is that of the next timestamp, the first that can know
@@ -27,7 +28,7 @@ from model.data.ask import Task
 from model.data.captions import in_rows
 from model.data.catalog import SOUNDS
 from model.data.check import CLOSE
-from model.data.draw import box
+from model.data.draw import box, letters
 from model.data.scenes import Line, Scene, Sound, Thing
 from model.senses.message import Audio, Message, Part, Text
 from model.senses.prompt import Clock, Modality, Plan, plan
@@ -59,7 +60,7 @@ class Mention(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """A line, and where it is heard."""
+    """A line and where it is heard, or a printed word and where its letters are seen."""
 
     text: str
     slots: np.ndarray  # i64[n], positions in the row
@@ -79,7 +80,8 @@ def exchange(
     """The row of a scene and of `tasks` about it; `parts` is what is seen and heard of it."""
     shown = plan([Message("user", tuple(parts))], tokenizer, clock, look=look, answer=False)
     mentions, lines = _mentions(scene, shown, look), _lines(scene, shown)
-    clocks, messages = _clocks(shown, tokenizer), []
+    words, clocks = list(_printed(scene, shown, look)), _clocks(shown, tokenizer)
+    messages = []
     for i, task in enumerate(tasks):
         before = tuple(parts) if i == 0 else ()
         messages.append(Message("user", (*before, Text(task.question))))
@@ -90,7 +92,8 @@ def exchange(
     for task, (start, stop) in zip(tasks, _answers(ids, tokenizer), strict=True):
         targets[start - 1 : stop] = ids[start : stop + 1]  # the end as well
         pieces = [tokenizer.piece(int(token)) for token in ids[start:stop]]
-        heard[start - 1 : stop - 1] = _looks(pieces, task.question, mentions, lines, clocks)
+        looks = _looks(pieces, task.question, mentions, lines, words, clocks)
+        heard[start - 1 : stop - 1] = looks
     return Exchange(ids, laid.places.numpy().T, targets, heard)
 
 
@@ -170,8 +173,16 @@ def _run(positions: np.ndarray) -> At:
     return int(positions[0]), int(positions[gap[0] if len(gap) else -1])
 
 
-def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At]:
-    """Whenever it is seen: the cells in the row of cells through the thing's middle."""
+class Cells(NamedTuple):
+    """The cells of a pair of frames, or of a picture."""
+
+    time: float
+    rows: int
+    columns: int
+    slots: np.ndarray  # i64[rows * columns], positions in the row of the batch
+
+
+def _cells(scene: Scene, laid: Plan, look: Callable) -> Iterator[Cells]:
     for index, part in enumerate(laid.parts):
         if isinstance(part, Text | Audio):
             continue
@@ -179,20 +190,36 @@ def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At
         shape = part.pixels.shape if still else part.frames.shape[1:]
         rows, columns = look(*shape[:2])
         slots = laid.slots(index, Modality.IMAGE if still else Modality.VIDEO).numpy()
-        shown = [0.0] if still else part.times[::2].tolist()  # a pair of frames has one set
-        for pair, time in enumerate(shown):
-            if not scene.shows(thing, time):
-                continue
+        times = [0.0] if still else part.times[::2].tolist()  # a pair of frames has one set
+        for time, own in zip(times, slots.reshape(-1, rows * columns), strict=True):
+            yield Cells(time, rows, columns, own)
+
+
+def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At]:
+    """Whenever it is seen: the cells in the row of cells through the thing's middle."""
+    for time, rows, columns, slots in _cells(scene, laid, look):
+        if scene.shows(thing, time):
             left, top, right, bottom = box(scene, thing, time)
             row = int((top + bottom) / 2 / scene.height * rows)
             first, last = (int(x / scene.width * columns) for x in (left, right - 1))
-            begin = (pair * rows + row) * columns
-            yield int(slots[begin + first]), int(slots[begin + last])
+            yield int(slots[row * columns + first]), int(slots[row * columns + last])
+
+
+def _printed(scene: Scene, laid: Plan, look: Callable) -> Iterator[Spoken]:
+    """What can be read, in capitals, and the cell of each letter's middle when it is first seen."""
+    for word in scene.prints:
+        shown = (cells for cells in _cells(scene, laid, look) if scene.shows(word, cells.time))
+        if cells := next(shown, None):
+            edges = np.array(letters(scene, word))
+            middles = (edges[:, :2] + edges[:, 2:]) / 2 / (scene.width, scene.height)
+            places = np.clip(middles, 0, 1 - 1e-6) * (cells.columns, cells.rows)
+            column, row = places.astype(int).T
+            yield Spoken(word.text.upper(), cells.slots[row * cells.columns + column])
 
 
 def _looks(
     pieces: Sequence[bytes], question: str, mentions: Sequence[Mention], lines: Sequence[Spoken],
-    clocks: Clocks,
+    words: Sequence[Spoken], clocks: Clocks,
 ) -> np.ndarray:  # fmt: skip
     """For every token of an answer i64[T, 2]: the place of what it is about, or -1."""
     places = np.full((len(pieces), 2), -1)
@@ -211,6 +238,11 @@ def _looks(
             told = clocks.heard if about.heard else clocks.seen
             if 0 <= within < len(time[2]) and time[2] in told:
                 places[i] = told[time[2]][within]
+    for word in words:  # of which a letter is a token
+        for match in re.finditer(f'"{re.escape(word.text)}"', answer):
+            for i, end in enumerate(ends):
+                if 0 <= end - 2 - match.start() < len(word.slots):
+                    places[i] = word.slots[end - 2 - match.start()]
     for line in lines:
         text, last = line.text.encode(), len(line.slots) - 1
         begin = raw.find(text)

@@ -1,19 +1,27 @@
 """The stage `look`: the eye alone names what is in every cell of a picture (stage S1 of the world).
 
-    scene --draw--> picture --eye--> a state a cell --heads--> name, colour, printed word
+    scene --draw--> picture --eye--> a state a cell --heads--> name, colour, letters
 
 The Thinker stays as it is, and is hardly asked: what stands in each cell (32 x 32 pixels) is
 known from the scene, so the eye is told so cell by cell, in the tokens of the Thinker's own table.
 The first token of the name has no head: it is the state itself that must lie there, so what the
-Thinker sees is nearly a word that it knows. Heads read the other tokens. And the one head of the
-Thinker that will be told where to look must be able to tell name, colour and place of a thing, if
-it looks at one of its cells. Answers alone would teach slowly: a Thinker that never saw anything
-has no use for what it is shown.
+Thinker sees is nearly a word that it knows. Heads read the other tokens. What is printed is named
+letter by letter, in capitals, which are tokens of their own: who knows words by heart cannot read
+another. And the one head of the Thinker that will be told where to look must be able to tell name,
+colour, place and size of a thing, if it looks at one of its cells. Answers alone would teach
+slowly: a Thinker that never saw anything has no use for what it is shown.
+
+Most pictures of training have stickers that are changed (model/data/vary.py): so a style that it
+never saw is not all new.
+An eye that `world` has trained may go on alone; a Thinker must then learn to read it (`answer`):
+
+    omni train look --start model/checkpoints/micro -o runs/eye --minutes 30
 
 Left out: films, whose frames are such pictures; photos.
 Letters: B pictures, N cells, S slots, D width.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +31,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.data.draw import box, picture
-from model.data.scenes import Print, Scene, Thing, crowd, sample
+from model.data.captions import big
+from model.data.draw import box, letters, picture, unchanged
+from model.data.scenes import Scene, Thing, crowd, sample, signs
 from model.data.shelf import Shelf
+from model.data.vary import Change
 from model.omni import Omni
 from model.senses.tokenizer import Tokenizer
 from model.senses.vision import CELL
@@ -33,9 +43,12 @@ from model.thinker import Thinker
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, accuracy, cross_entropy
 
-NAME, COLOR, WORD = slice(0, 4), slice(4, 6), slice(6, 10)  # slots: tokens of each, at most
+NAME, COLOR, WORD = slice(0, 4), slice(4, 6), slice(6, 10)  # slots: tokens of each, at most; of
+# a word, the letters whose middle is in the cell
 DOWN, ACROSS = 10, 11  # where the thing is: top, middle, bottom; left, middle, right
-SPELLED, SLOTS = WORD.stop, 12  # places are told, not spelled
+SIZE = 12  # how big it is, in a word
+SPELLED, SLOTS = WORD.stop, 13  # places and sizes are told, not spelled
+PLAIN = 0.3  # of the pictures of training are shown as they are
 COVERED = 0.3  # of a cell: from so much on it is the thing's
 
 
@@ -86,7 +99,7 @@ class Look(nn.Module):
 
 
 TOLD = {"told_name": NAME.start, "told_color": COLOR.start, "told_down": DOWN,
-        "told_across": ACROSS}  # fmt: skip
+        "told_across": ACROSS, "told_size": SIZE}  # fmt: skip
 
 
 def told(thinker: Thinker, states: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,17 +126,27 @@ class LookData:
     shelf: Shelf
     size: int = 64
     seed: int = 0
-    crowds: float = 0.75  # of the pictures have nine things, the others as many as are asked about
+    clean: bool = False  # held-out pictures are shown as they are
+    crowds: float = 0.6  # of the pictures have nine things
+    signs: float = 0.2  # have letters only; the others have as much as is asked about
 
     def __call__(self, step: int) -> LookBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         eye, groups = self.omni.eye, {}
         for _ in range(self.size):
-            full, seed = rng.random() < self.crowds, int(rng.integers(2**31))
-            scene = crowd(seed, self.shelf) if full else sample(seed, self.shelf, "picture")
+            draw, seed = rng.random(), int(rng.integers(2**31))
+            if draw < self.crowds:
+                scene = crowd(seed, self.shelf)
+            elif draw < self.crowds + self.signs:
+                scene = signs(seed, self.shelf)
+            else:
+                scene = sample(seed, self.shelf, "picture")
             scale = float(rng.choice((0.5, 0.75, 1.0, 1.0)))
-            values, rows, columns = eye.patches(picture(scene, 0.0, scale)[None])
+            change = unchanged if self.clean or rng.random() < PLAIN else Change(rng)
+            values, rows, columns = eye.patches(picture(scene, 0.0, scale, change)[None])
             labels = cells(scene, scale, self.omni.tokenizer, rows // 2, columns // 2)
+            if change is not unchanged:
+                labels[:, SIZE] = IGNORE  # a changed one may be smaller
             group = groups.setdefault((rows, columns), ([], []))
             group[0].append(values)
             group[1].append(torch.from_numpy(labels))
@@ -135,7 +158,7 @@ class LookData:
 
 def cells(scene: Scene, scale: float, tokenizer: Tokenizer, rows: int, columns: int) -> np.ndarray:
     """Labels i64[N, S] of a picture's cells, row by row: the tokens of the name, the colour and the
-    place of the thing that covers most of it, and of the printed word that runs through it."""
+    place of the thing that covers most of it, and of the letters that are printed there."""
     labels = np.full((rows, columns, SLOTS), IGNORE)
     labels[..., [NAME.start, COLOR.start, WORD.start]] = tokenizer.tts_pad
     height, width = rows * CELL, columns * CELL
@@ -148,8 +171,9 @@ def cells(scene: Scene, scale: float, tokenizer: Tokenizer, rows: int, columns: 
         most[mine] = covers[mine]
         labels[mine] = _named(thing, tokenizer, labels[mine])
     for word in scene.prints:
-        covers = _covered(_lettered(word, width, height), rows, columns)
-        labels[covers > 0.1, WORD] = _first(word.text, WORD, tokenizer)
+        edges = np.array(letters(scene, word, scale)) * stretch
+        for row, column, here in read(word.text, edges, rows, columns):
+            labels[row, column, WORD] = _first(here.upper(), WORD, tokenizer)
     return labels.reshape(rows * columns, SLOTS)
 
 
@@ -161,6 +185,7 @@ def _named(thing: Thing, tokenizer: Tokenizer, labels: np.ndarray) -> np.ndarray
     for slot, at, words in ((DOWN, y, ("top", "middle", "bottom")),
                             (ACROSS, x, ("left", "middle", "right"))):  # fmt: skip
         named[:, slot] = tokenizer.encode(f" {words[int(at * 3)]}")[0]
+    named[:, SIZE] = tokenizer.encode(f" {big(thing.size)}")[0]
     return named
 
 
@@ -182,12 +207,19 @@ def _covered(edges: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return along(top, bottom, rows)[:, None] * along(left, right, columns)
 
 
-def _lettered(word: Print, width: int, height: int) -> np.ndarray:
-    """About where a word is printed."""
-    tall = word.size * min(width, height)
-    wide = 0.5 * tall * len(word.text)
-    x, y = word.at[0] * width, word.at[1] * height
-    return np.array([x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2])
+def read(text: str, edges: np.ndarray, rows: int, columns: int) -> Iterator[tuple[int, int, str]]:
+    """Row and column of cells, and which letters of a word have their middle there.
+
+    `edges` are left, top, right, bottom of each letter in pixels. A word may run through two rows
+    of cells: each that has a good part of it."""
+    top, bottom = edges[:, 1].min() / CELL, edges[:, 3].max() / CELL
+    middles = np.clip((edges[:, 0] + edges[:, 2]) / 2 / CELL, 0, columns - 1e-3).astype(int)
+    for row in range(max(0, int(top)), min(rows, int(bottom) + 1)):
+        if min(bottom, row + 1) - max(top, row) > 0.35 * (bottom - top):
+            for column in range(columns):
+                here = "".join(c for c, at in zip(text, middles, strict=True) if at == column)
+                if here:
+                    yield row, column, here
 
 
 def look(
@@ -200,6 +232,6 @@ def look(
     if start:
         module.load_state_dict(weights(start))
     data = LookData(omni, shelves[0], size, run.seed)
-    valid = LookData(omni, shelves[1], size, run.seed, crowds=0.0)
+    valid = LookData(omni, shelves[1], size, run.seed, clean=True, crowds=0.2)
     held_out = [valid(-1 - i) for i in range(3)]
     return train(module, module, data, run, recipe or Recipe(lr=1.5e-3), held_out)

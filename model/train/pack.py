@@ -1,7 +1,7 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/render, world, spell, answer, talk, mtp, turns: last.safetensors (or of an earlier: codec,
-    hear, speak)
+    runs/render, world, eye, spell, answer, talk, mtp, turns: last.safetensors
+    (or of an earlier: codec, hear, speak)
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (without `world`, the vision encoder; without `turns`, the head for turns)
@@ -23,25 +23,26 @@ from model.train.loop import weights
 
 CODEC = ("render", "codec")  # the later stage first
 HEAR = ("world", "hear")
+EYE = ("eye",)  # if `omni train look -o runs/eye` went on with the eye that `HEAR` has made
 SPELL = ("spell",)  # if it ran, as the next: of the model that `HEAR` has made
 ANSWER = ("answer",)
 TALKER = ("talk", "speak")
 MTP = ("mtp",)  # if it ran: `talk` has trained it already
 TURNS = ("turns",)
-STAGES = (CODEC, HEAR, SPELL, ANSWER, TALKER, MTP, TURNS)
+STAGES = (CODEC, HEAR, EYE, SPELL, ANSWER, TALKER, MTP, TURNS)
 
 
 def assemble(
     runs: str | Path, stages: Sequence[Sequence[str]] = STAGES,
     config: OmniConfig | None = None, seed: int = 0, start: Omni | None = None,
 ) -> Omni:  # fmt: skip
-    """The model with the weights of these stages below `runs`; each must be there but for `spell`,
-    `answer`, `mtp` and `turns`, and but for those that the model `start` has already."""
+    """The model with the weights of these stages below `runs`; each must be there but for `eye`,
+    `spell`, `answer`, `mtp` and `turns`, and but for those that the model `start` has already."""
     torch.manual_seed(seed)
     omni = start or Omni(config or OmniConfig.micro())
     for names in stages:
         path = checkpoint(Path(runs), *names)
-        if path is None and (start or names in (SPELL, ANSWER, MTP, TURNS)):
+        if path is None and (start or names in (EYE, SPELL, ANSWER, MTP, TURNS)):
             continue
         if path is None:
             raise FileNotFoundError(
@@ -52,7 +53,7 @@ def assemble(
             (omni.codec, ("codec.",)),
             (omni.ear, ("ear.aut.", "hear.ear.aut.")),
             (omni.speller, ("speller.", "ear.spell.", "hear.ear.spell.")),
-            (omni.eye, ("look.eye.",)),
+            (omni.eye, ("look.eye.", "eye.")),
             (omni.thinker, ("thinker.", "hear.thinker.")),
             (omni.thinker.turns, ("turns.",)),
             (omni.talker, ("talker.", "speak.talker.")),

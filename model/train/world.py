@@ -26,8 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from model.data.ask import ASKED, Item, Task, item, others
+from model.data.draw import unchanged
+from model.data.questions import heard, seen
 from model.data.shelf import Shelf
 from model.data.store import Store
+from model.data.vary import Change
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
 from model.senses.message import Audio, Image, Video
@@ -44,10 +47,10 @@ from model.train.batch import (
 )
 from model.train.exchange import Exchange, exchange
 from model.train.features import STEP, Features
-from model.train.look import Look, LookBatch, LookData
+from model.train.look import PLAIN, Look, LookBatch, LookData
 from model.train.loop import Recipe, Result, Run, train, weights
 from model.train.losses import IGNORE, accuracy, cross_entropy
-from model.train.ring import RingBatch, RingData, naming_loss, ringing
+from model.train.ring import ROOMS, RingBatch, RingData, naming_loss, ringing
 from model.train.stages import Hear, HearData, fill, held
 
 KINDS = ("picture", "sound", "film")
@@ -115,11 +118,15 @@ class WorldData:
         """An item, all that is asked about its scene, and how time is told.
 
         Captions with times take the most words and are few among many tasks: films are often asked
-        for one. Mostly the shortest of some scenes is taken: one sound is easier to find than five,
-        and costs less. Who is asked for times is mostly told them, often enough to answer.
+        for one. What few scenes allow to be asked is asked as often as the rest. Mostly the
+        shortest of some scenes is taken: one sound is easier to find than five, and costs less. Who
+        is asked for times is mostly told them, often enough to answer.
         """
-        structured = KINDS[kind] == "film" and rng.random() < 0.3
-        name = str(rng.choice(STRUCTURED)) if structured else ""
+        name = ""
+        if KINDS[kind] == "film" and rng.random() < 0.3:
+            name = str(rng.choice(STRUCTURED))
+        elif KINDS[kind] != "film" and rng.random() < 0.7:
+            name = str(rng.choice(list((seen if KINDS[kind] == "picture" else heard).ASKED)))
         draws = SHORTER if rng.random() < 0.6 else 1
         some = [item(int(rng.integers(2**31)), self.shelf, KINDS[kind], name) for _ in range(draws)]
         one = min(some, key=lambda one: one.scene.seconds)
@@ -131,7 +138,9 @@ class WorldData:
     def _item(self, kind: int, rng: np.random.Generator) -> _Item:
         one, tasks, told = self.drawn(kind, rng)
         scale = float(rng.uniform(0.5, 1.0)) if KINDS[kind] == "picture" else 0.5
-        parts = one.message(self.shelf, scale=scale).parts
+        plain = rng.random() < PLAIN or any(task.name == "bigger" for task in tasks)
+        change = unchanged if self.clean or plain else Change(rng)  # which may make them smaller
+        parts = one.message(self.shelf, scale=scale, change=change).parts
         marks, grid = self.omni.tokenizer, self.omni.eye.grid
         row = exchange(marks, one.scene, parts[:-1], tasks, told, grid)
         seen, mels = [], []
@@ -150,7 +159,7 @@ class WorldData:
     def _mel(self, sound: Audio, rng: np.random.Generator) -> np.ndarray:
         """Log-mel f32[F, 128]."""
         mel = log_mel_16k(torch.from_numpy(sound.at(RATE).samples)[None])[0].T.numpy()
-        return mel if self.clean or rng.random() < 0.5 else distort(mel, rng)
+        return mel if self.clean or rng.random() > ROOMS else distort(mel, rng)
 
 
 def _batch(items: Sequence[_Item]) -> WorldBatch:

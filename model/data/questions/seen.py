@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
-from model.data.captions import in_rows, listed, looks, place, where
+from model.data.captions import big, in_rows, listed, looks, place, where
 from model.data.catalog import OBJECTS, plural
-from model.data.check import Names, Word
+from model.data.check import Last, Names, Word
 from model.data.questions.fact import Asked, Fact, phrasings_of
 from model.data.scenes import Scene, Thing
 from model.data.tasks import a
@@ -154,16 +154,20 @@ def _bigger(scene: Scene) -> Iterator[Fact]:
     still = _still(scene)
     if scene.seconds or len(still) != 2 or len(scene.things) != 2:
         return
-    small, big = sorted(still, key=lambda t: t.size)
-    if big.size / small.size >= 1.3:
-        slots = {"one": still[0].name, "other": still[1].name}
-        yield Fact(slots, f"the {big.name} is bigger.", Names("object", (big.name,)))
+    smaller, larger = sorted(still, key=lambda t: t.size)
+    if larger.size / smaller.size >= 1.3:
+        one, other = still
+        told = f"the {one.name} is {big(one.size)} and the {other.name} {big(other.size)}: "
+        told += f"the {larger.name} is bigger."
+        slots = {"one": one.name, "other": other.name}
+        yield Fact(slots, told, Last(Names("object", (larger.name,))))
 
 
 def _read(scene: Scene) -> Iterator[Fact]:
+    """In capitals: of those every letter is a token, and a word is read letter by letter."""
     if len(scene.prints) == 1:
         text = scene.prints[0].text
-        yield Fact({}, f'it says "{text}".', Word(text))
+        yield Fact({}, f'it says "{text.upper()}".', Word(text))
 
 
 ASKED: dict[str, Asked] = {
