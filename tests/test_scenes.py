@@ -29,7 +29,7 @@ from model.data.catalog import (
 )
 from model.data.draw import box, frames, letters, picture, times
 from model.data.mix import hum, mix
-from model.data.scenes import KINDS, Line, Print, Scene, Sound, Thing, sample, signs
+from model.data.scenes import BENT, KINDS, Line, Print, Scene, Sound, Thing, sample, signs
 from model.data.shelf import LANGUAGES, shelf, speaker
 from model.data.store import SPLITS
 
@@ -223,6 +223,16 @@ def test_dyed_things_have_their_colour(style):
         if nearest != color:
             wrong.append((name, color, nearest))
     assert len(wrong) <= 0.06 * len(pairs[::5]), wrong
+
+
+def test_recordings_of_training_are_bent_further(train, root):
+    speeds = {
+        place.split: [s.speed for seed in range(60) for s in sample(seed, place, "sound").sounds]
+        for place in (train, shelf("valid", root), shelf("test", root))
+    }
+    low, high = min(speeds["train"]), max(speeds["train"])
+    assert 1 / BENT - 0.01 <= low < 0.75 and 1.35 < high <= BENT
+    assert all(0.92 <= s <= 1.08 for split in ("valid", "test") for s in speeds[split])
 
 
 def test_letters_are_where_they_are_said_to_be():

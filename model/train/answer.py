@@ -35,10 +35,10 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (14, 8, 2)  # pictures, sounds and films a batch
-ROWS = 10  # with sound a batch, half of them questions, the others sentences
-SPLICED = 4  # more questions, put together from words that were said elsewhere
-READS = 96  # written questions a batch: they cost little
+SIZES = (8, 4, 1)  # pictures, sounds and films a batch
+ROWS = 6  # with sound a batch, half of them questions, the others sentences
+SPLICED = 2  # more questions, put together from words that were said elsewhere
+READS = 56  # written questions a batch: they cost little
 
 
 class AnswerBatch(NamedTuple):
