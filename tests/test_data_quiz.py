@@ -35,7 +35,7 @@ def test_held_out_combinations_are_in_no_other_wording_either():
 def test_questions_are_many_and_yes_is_as_often_as_no(drawn):
     assert len({question for question, _ in drawn}) > 9_000
     verdicts = Counter(answer.split()[-1] for _, answer in drawn if "? " in answer)
-    assert 0.8 < verdicts["yes."] / verdicts["no."] < 1.25
+    assert 0.8 < verdicts["Yes."] / verdicts["No."] < 1.25
 
 
 def test_nothing_is_always_denied(drawn):

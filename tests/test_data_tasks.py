@@ -53,11 +53,8 @@ def test_every_answer_holds_its_key(asked):
 
 def test_steps_say_what_was_asked_before_the_verdict():
     facts = {fact.thought for task in tasks() for fact in task.facts if fact.steps}
-    assert "A bus is a vehicle. Fruit? So no." in facts
-    assert (
-        "Coffee is brown. Brown? So yes." in facts
-        and "Three is less than five. More? So no." in facts
-    )
+    assert "A bus is a vehicle. Fruit? No." in facts and "Coffee is brown. Brown? Yes." in facts
+    assert "Three is less than five. More? No." in facts
     assert "Six plus five is eleven." in facts and "Five plus six is eleven." not in facts
     assert not any(right("no", thought) and right("yes", thought) for thought in facts)
 

@@ -13,8 +13,8 @@ Thinker learns some answers in steps (`Fact.thought`). A sum begins with the lar
 knows seven plus five knows five plus seven. Beyond ten the ones are taken first: "Nine minus four
 leaves five. Nineteen minus four is fifteen." And who is asked yes or no says what is known, then
 what was asked, and then what follows, since two words side by side are easily compared: "A bus is a
-vehicle. Fruit? So no." (A lone "No." is hard to say clearly.) Of a thing whose yes is held out,
-training would hear the no alone, and learn that by heart: `one_sided` names those, to be left out.
+vehicle. Fruit? No." Of a thing whose yes is held out, training would hear the no alone, and learn
+that by heart: `one_sided` names those, to be left out.
 
 An answer is judged by its `key`: `right("is twelve", "Seven plus 5 is 12.")`.
 
@@ -90,7 +90,7 @@ def a(thing: str) -> str:
 
 def _verdict(known: str, asked: str, yes: bool, slots: dict[str, str], ask: str = "") -> Fact:
     key = "yes" if yes else "no"
-    steps = f"{known}. {asked.capitalize()}? So {key}"
+    steps = f"{known}. {asked.capitalize()}? {key.capitalize()}"
     return Fact(f"{known}, so {key}", key, slots, ask, steps)
 
 
