@@ -1,6 +1,7 @@
 """A recording written down: beam search for what Thinker and ear take to be said.
 
     recording --several speeds--> Prompts --> paths, the likeliest `beams` of them a token further
+    paths that ended --which has the fewest words that the others have not?--> text
 
 A turn (turn.py) must speak while it thinks and cannot take a word back. Whoever writes down what
 was said has it whole, so several beginnings are kept until one end is likelier than all that still
@@ -8,7 +9,9 @@ go on; and it is heard several times, a little slower and deeper, a little faste
 logarithms of what the Thinker finds likely are averaged over these views. What the ear names every
 40 ms counts too (senses/spell.py), as the Thinker alone may skip words or invent them; and words
 that nobody ever read count against a text (senses/lexicon.py). Pasts are values: a path that forks
-costs nothing but its next step. One beam, one view, `ear=0` and `strange=0` are greedy.
+costs nothing but its next step. The likeliest text as a whole is not the one with the fewest wrong
+words to expect: that one is taken, among all that ended. One beam, one view, `ear=0`, `strange=0`
+and `behind=0` are greedy.
 
     hear(omni, audio)                 # what was said
     clear(omni, audio, "A text.")     # how likely it is that this was said, and nothing else
@@ -18,6 +21,7 @@ divided by length: nothing was found to be cut off), the ear's names and the lex
 minute.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +31,8 @@ from torch import Tensor
 from model.layers.past import positions
 from model.layers.stack import StackPast
 from model.omni import Omni
+from model.senses.levenshtein import levenshtein
+from model.senses.lexicon import WORD
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
 from model.senses.spell import STEPS, Laid, Named, further, lay, named, on, sounding
@@ -36,8 +42,10 @@ TRANSCRIBE = "Transcribe the audio."
 BEAMS = 8
 VIEWS = 5
 SPREAD = 0.06  # between the speeds of two views
-EAR = 0.5  # what the ear's log-probability of a text counts beside the Thinker's
+EAR = 1.0  # what the ear's log-probability of a text counts beside the Thinker's
 STRANGE = 3.0  # nats that a word costs that was never read
+BEHIND = 3.0  # nats behind the likeliest text, up to which others are looked for
+SURE = 0.5  # power of their likelihoods: both Thinker and ear are surer than they should be
 ELSE = 0.7  # of the likeliest text's log-probability that counts against another one
 LONG = 1500  # steps of 40 ms, beyond which the Thinker writes alone
 
@@ -70,11 +78,27 @@ class Path(NamedTuple):
 @torch.inference_mode()
 def hear(
     omni: Omni, audio: Audio, ask: str = TRANSCRIBE, most: int = LONGEST, beams: int = BEAMS,
-    views: int = VIEWS, ear: float = EAR, strange: float = STRANGE,
+    views: int = VIEWS, ear: float = EAR, strange: float = STRANGE, behind: float = BEHIND,
 ) -> str:  # fmt: skip
-    """What was said (or any other question about the sound), as text of at most `most` tokens."""
-    found = likeliest(omni, begin(omni, audio, ask, views), most, beams, ear, strange)
-    return omni.tokenizer.decode(found.tokens).strip()
+    """What was said (or any other question about the sound), as text of at most `most` tokens;
+    without `behind`, and to another question, what is likeliest as a whole."""
+    behind = behind if ask == TRANSCRIBE else 0.0
+    paths = texts(omni, begin(omni, audio, ask, views), most, beams, ear, strange, behind)
+    found = [(path.score, omni.tokenizer.decode(path.tokens).strip()) for path in paths]
+    return safest(found) if behind else found[0][1]
+
+
+def safest(found: Sequence[tuple[float, str]]) -> str:
+    """Of texts and their scores in nats, the likeliest first, the one with the fewest wrong words
+    to expect (minimum Bayes risk: Goel and Byrne, 2000)."""
+    words = [WORD.findall(text.lower()) for _, text in found]
+    shares = [math.exp(SURE * (score - found[0][0])) for score, _ in found]
+
+    def risk(one: list[str]) -> float:
+        pairs = zip(shares, words, strict=True)
+        return sum(share * levenshtein(one, other) for share, other in pairs)
+
+    return found[min(range(len(found)), key=lambda i: risk(words[i]))][1]
 
 
 @torch.inference_mode()
@@ -122,32 +146,43 @@ def _read(omni: Omni, audio: Audio, ask: str) -> Heard:
     return Heard(state.thinker, hidden, state.place, spelled)
 
 
-@torch.inference_mode()
 def likeliest(
     omni: Omni, start: Path, most: int, beams: int = BEAMS, ear: float = EAR,
     strange: float = STRANGE,
 ) -> Path:  # fmt: skip
     """The likeliest text that `beams` paths find. After `most` tokens it may be one without an
     end."""
+    return texts(omni, start, most, beams, ear, strange)[0]
+
+
+@torch.inference_mode()
+def texts(
+    omni: Omni, start: Path, most: int, beams: int = BEAMS, ear: float = EAR,
+    strange: float = STRANGE, behind: float = 0.0,
+) -> list[Path]:  # fmt: skip
+    """All texts at whose end `beams` paths came by, the likeliest first, until no path is less than
+    `behind` nats behind it. After `most` tokens there may be some without an end."""
     if beams < 1:
         raise ValueError(f"{beams} beams, expected 1 or more")
-    live, best = [start], None
+    live, best = [start], -math.inf
+    ended: dict[tuple[int, ...], Path] = {}
     for _ in range(most):
         going = []
         for one in _choices(omni, live, beams, ear, strange):
             if one.token not in _ends(omni):
                 going.append(one)
-            elif best is None or one.score > best.score:
-                best = one.path._replace(score=one.score, thought=one.thought)
-        going = [one for one in going[:beams] if best is None or one.score > best.score]
-        if not going:
-            return best
+            elif one.path.tokens not in ended:  # of the two ends the likelier one
+                ended[one.path.tokens] = one.path._replace(score=one.score, thought=one.thought)
+                best = max(best, one.score)
+        going = [one for one in going[:beams] if one.score > best - behind]
         live = [
             Path(score, thought, (*path.tokens, token),
                  tuple(_further(omni, heard, token) for heard in path.heard))
             for score, thought, token, path in going
         ]  # fmt: skip
-    return max([best, *live] if best else live, key=lambda path: path.score)
+        if not live:
+            break
+    return sorted([*ended.values(), *live], key=lambda path: -path.score)
 
 
 def _ends(omni: Omni) -> tuple[int, int]:

@@ -93,7 +93,7 @@ class State:
     place: int = 0  # of the Thinker's next token
     context: Prompt | None = None  # the user's turn, for the Talker to hear
     middle: Tensor | None = None  # f[T, D], the Thinker's states of that turn
-    wave: object | None = None  # the renderer's past
+    wave: object | None = None  # the renderer's past in the current sentence
     said: str = ""  # text of the current answer so far
     audits: list[Audit] = field(default_factory=list)  # one per spoken sentence
 
@@ -159,8 +159,11 @@ def speak(
     omni: Omni, words: Iterator[Word], state: State, voice: Voice, pace: Pace,
     how: Sampling = GREEDY, generator: torch.Generator | None = None,
 ) -> Iterator[Word | Frame]:  # fmt: skip
-    """Say words as they come; words pass through when they are taken, before they are heard."""
+    """Say words as they come; words pass through when they are taken, before they are heard. A
+    sentence is a stream of its own for the Talker, and so it is for the renderer: the first codes
+    of a stream mean a sound after silence."""
     for sentence in sentences(words):
+        state.wave = None
         yield from _utter(omni, sentence, state, voice, pace, how, generator)
 
 
@@ -180,7 +183,8 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
                 if word is None and not heard:
                     return  # nothing to say
                 pending = word is not None
-                taken.append(word.token if word else marks.tts_text_eod)
+                token = word.token if word else marks.tts_text_eod
+                taken.append(token if heard else first(omni, token))
                 heard = heard + 1
                 expected += omni.frames_of(taken[-1]) * voice.tempo
                 path.append(True)
@@ -206,6 +210,14 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
     finally:
         if path:
             state.audits.append(Audit(tuple(path), expected, ended))
+
+
+def first(omni: Omni, token: int) -> int:
+    """The token as it stands at the beginning of a text, without the space between sentences: the
+    Talker learns one sentence at a time."""
+    piece = omni.tokenizer.piece(token)
+    bare = omni.tokenizer.encode(piece[1:].decode("utf-8", "replace"))
+    return bare[0] if piece.startswith(b" ") and len(bare) == 1 else token
 
 
 def opening(omni: Omni, state: State, voice: Voice) -> Tensor:

@@ -8,9 +8,20 @@ from dataclasses import replace
 import pytest
 
 from model.data import texts
-from model.data.build import KOKORO_VOICES, Plan, Shard, build, clip, first_hours, make, plan
+from model.data.build import (
+    KOKORO_VOICES,
+    REPLIES,
+    Plan,
+    Shard,
+    build,
+    clip,
+    first_hours,
+    make,
+    plan,
+)
 from model.data.store import Store, Turn
-from model.data.texts import normal
+from model.data.tasks import lessons
+from model.data.texts import normal, parted
 from model.data.voices import FIRST, NAMED, UNSEEN, known
 
 TURN = Turn("t", "plus", "What is one plus one?", "One plus one is two.", "is two")
@@ -98,6 +109,12 @@ def test_the_plan_keeps_the_test_apart(tmp_path, monkeypatch):
         assert all(t.question_audio in made for t in turns if t.question_audio)
         assert all(t.answer_audio in made for t in turns if t.answer_audio)
     assert sum(bool(t.question_audio) for t in whole.turns["test"]) >= 200
+    replies = Counter(c.text for c in by["train"] if c.source == "reply")
+    told = {t.answer for t in lessons(whole.turns["train"], "train") if t.task != "repeat"}
+    assert set(replies) == {part for answer in told for part in parted(answer)}
+    assert all("?" not in text[:-1] and "." not in text[:-1] for text in replies)
+    assert replies["Yes."] > 30 and replies["More?"] > 30
+    assert max(count for text, count in replies.items() if " " in text) == REPLIES
     glosses = [c for c in by["train"] if c.source == "gloss"]
     assert {c.voice.who for c in glosses} >= set(NAMED)
     assert all(c.voice == replace(known(c.voice.name), speed=c.voice.speed) for c in glosses)

@@ -3,13 +3,14 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from model.aria import lawful
-from model.data.store import CLIPS, TURNS, Store, encode, write
+from model.data.store import CLIPS, TURNS, Store, Turn, encode, write
 from model.layers.mel import log_mel_16k
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Text
@@ -56,7 +57,7 @@ def place(tmp_path_factory):
     for split, count in (("train", 12), ("valid", 4)):
         clips = [clip(i, split) for i in range(count)]
         write(root / f"spoken/{split}-00000.parquet", clips, CLIPS)
-        turn = {"id": "t", "task": "greeting", "question": "Hello?", "answer": "Hello there.",
+        turn = {"id": "t", "task": "greeting", "question": "Hello?", "answer": "hello there",
                 "key": "hello", "question_audio": f"{split}-0",
                 "answer_audio": f"{split}-1"}  # fmt: skip
         write(root / f"turns/{split}.parquet", [turn] * 3, TURNS)
@@ -201,6 +202,24 @@ def test_context_enters_before_the_words(place):
     assert item["before"].sum() == 2
     assert (item["targets"][: int(item["text"].argmax()) - 1] == IGNORE).all()
     assert speak_batch([item, item]).before.shape == (2, len(item["words"]))
+
+
+def test_an_answer_is_said_sentence_by_sentence(place):
+    store, made = Store(place), Codes(place / "codes/train.npz")
+    rows = stages.spoken(store, "train", made)
+    rows[3] = rows[3]._replace(text="Nobody asked!")
+    features = Features.build(store, "train", place / "features")
+    both = Turn("t", "greeting", "Hello?", "Nobody asked! hello there", "", "train-0")
+    unsaid = replace(both, answer="Nobody says this.")
+    unheard = replace(both, question_audio="")
+    data = stages.TalkData(
+        stages.SpeakData(nano(), rows, made), features, [both, unsaid, unheard], size=6
+    )
+    assert data.answers == [(both, ["Nobody asked!", "hello there"])]
+    assert data.says["Nobody asked!"] == [3] and len(data.says["hello there"]) == 11
+    batch = data(1)
+    asked = round(0.6 * 6)
+    assert len(batch.ids) == asked and batch.speak.before[:asked].any(1).sum() == len(batch.ear.mel)
 
 
 def test_a_sample_of_the_voice_stands_in_the_prompt_and_is_not_learnt(place):

@@ -7,7 +7,17 @@ import torch
 from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Message
 from model.senses.spell import on, sounding
-from model.transcribe import ELSE, TRANSCRIBE, Path, begin, clear, hear, likeliest
+from model.transcribe import (
+    ELSE,
+    TRANSCRIBE,
+    Path,
+    begin,
+    clear,
+    hear,
+    likeliest,
+    safest,
+    texts,
+)
 from model.turn import answer
 
 
@@ -131,7 +141,8 @@ def test_one_beam_is_greedy():
     omni = small()
     said = "".join(chunk.text for chunk in answer(
         omni, [Message.of("user", sound(0.4), TRANSCRIBE)], aloud=False, most=12))  # fmt: skip
-    assert hear(omni, sound(0.4), most=12, beams=1, views=1, ear=0.0, strange=0.0) == said.strip()
+    plain = {"beams": 1, "views": 1, "ear": 0.0, "strange": 0.0, "behind": 0.0}
+    assert hear(omni, sound(0.4), most=12, **plain) == said.strip()
 
 
 @torch.inference_mode()
@@ -164,6 +175,38 @@ def test_a_text_ends_where_the_model_ends_it():
     omni = ending_at(small(), 200.0)
     scores = [likeliest(omni, asked(omni), most=64, beams=beams) for beams in (1, 4)]
     assert all(len(path.tokens) < 64 for path in scores)
+
+
+def test_texts_that_ended_are_told_apart_and_in_order():
+    omni = ending_at(small(), 3.0)
+    few, many = (texts(omni, asked(omni), 8, beams=4, behind=behind) for behind in (0.0, 30.0))
+    assert many[0].score >= few[0].score, "who looks further finds no worse"
+    assert len({path.tokens for path in many}) == len(many) > len(few)
+    scores = [path.score for path in many]
+    assert scores == sorted(scores, reverse=True)
+    for path in many[:6]:
+        whole = log_probability(omni, path.tokens, len(path.tokens) < 8, 1)
+        assert path.thought == pytest.approx(whole, abs=1e-3)
+
+
+def test_the_safest_text_has_the_words_that_most_have():
+    likeliest, *others = (
+        (0.0, "He ate a bread."),
+        (-0.2, "She ate the bread."),
+        (-0.4, "She ate the red."),
+    )
+    assert safest([likeliest]) == likeliest[1]
+    assert safest([likeliest, *others]) == "She ate the bread."
+    far = [(score - 20, text) for score, text in others]
+    assert safest([likeliest, *far]) == likeliest[1]
+    assert safest([(0.0, ""), (-9.0, "No.")]) == ""
+
+
+def test_another_question_is_answered_with_what_is_likeliest():
+    omni = ending_at(small(), 3.0)
+    found = likeliest(omni, asked(omni, 1, "Who was it?"), most=6)
+    said = omni.tokenizer.decode(found.tokens).strip()
+    assert hear(omni, sound(0.4), "Who was it?", most=6, views=1) == said
 
 
 def test_the_longest_text_and_the_fewest_beams():

@@ -17,6 +17,7 @@ from model.turn import (
     Voice,
     Word,
     answer,
+    first,
     imitated,
     render,
     sample,
@@ -97,6 +98,21 @@ def test_sentences_are_spoken_one_by_one_and_nothing_is_lost(omni):
     chunks = list(say(omni, text, state=state, how=Sampling(1.0)))
     assert "".join(chunk.text for chunk in chunks) == text
     assert len(state.audits) == 4
+
+
+def test_a_sentence_sounds_the_same_wherever_it_stands(omni):
+    parts = ["Snow is white.", "White?", "Yes."]
+    whole = np.concatenate([chunk.audio for chunk in say(omni, " ".join(parts))])
+    alone = [np.concatenate([chunk.audio for chunk in say(omni, part)]) for part in parts]
+    np.testing.assert_array_equal(whole, np.concatenate(alone))
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"), [(" Yes", "Yes"), ("Yes", "Yes"), (" ", " "), (" English", " English")]
+)
+def test_a_sentence_begins_without_a_space_if_there_is_such_a_token(omni, text, bare):
+    (token,) = omni.tokenizer.encode(text)
+    assert omni.tokenizer.piece(first(omni, token)).decode() == bare
 
 
 def test_text_that_is_empty_is_refused(omni):

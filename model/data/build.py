@@ -5,8 +5,9 @@
 The plan depends on the seed alone. `hours` only says how far to go, so a longer build continues a
 shorter one. The first 26 hours are at any point a fair sample of the whole: sentences in the named
 voices and by random speakers, spoken questions, spoken answers. 30 hours hold the audio of all
-turns. Then come five hours of glosses: more named voices, random speakers who say several each, and
-all of them in manners; then more clips of Kokoro's voices, and what is left of both.
+turns. Then come the sentences of the Thinker's answers one by one, as the Talker says them ("Milk
+is white.", "Yes."); five hours of glosses: more named voices, random speakers who say several each,
+and all of them in manners; then more clips of Kokoro's voices, and what is left of both.
 
 A shard appears whole or not at all; what is there is skipped, a damaged one is made again. At the
 end `manifest.json` lists each shard with its hash.
@@ -29,8 +30,8 @@ import pyarrow.parquet
 from tqdm import tqdm
 
 from model.data.store import CLIPS, SPLITS, TURNS, Turn, encode, write
-from model.data.tasks import turns
-from model.data.texts import Sentence, glosses, sentences
+from model.data.tasks import lessons, turns
+from model.data.texts import Sentence, glosses, parted, sentences
 from model.data.voices import (
     FIRST,
     MANNERS,
@@ -47,6 +48,8 @@ from model.data.voices import (
 PRESETS = ("micro",)
 WEIGHTS = {"heart": 0.40, "male": 0.20, "alto": 0.15, "child": 0.15, "deep": 0.10}
 WARPED = 0.35  # share of the sentences that a random speaker says as well
+REPLIES, SHORT = 3, 40  # clips of each sentence of an answer, and of one that is a single word
+PACES = 0.12  # how much faster or slower they are said, at most
 QUESTIONS = 9000  # turns whose question is spoken
 ANSWERS = 6000  # of these: turns whose answer is spoken too
 KOKORO_VOICES = (
@@ -160,8 +163,25 @@ def plan(seed: int = 0, size: int = 500) -> Plan:
     more = _manners(told, "train", seed, size)
     thirty, five = first_hours(first, THIRTY), first_hours(more, FIVE)
     late_ones = first[len(thirty) :] + more[len(five) :]
-    shards = thirty + held + five + various[some:] + late_ones
+    shards = thirty + held + _replies(asked["train"], seed, size)
+    shards += five + various[some:] + late_ones
     return Plan(shards, asked)
+
+
+def _replies(asked: Sequence[Turn], seed: int, size: int) -> list[Shard]:
+    """The sentences of what the Thinker answers, each by several voices. Texts that are to be
+    repeated have clips of their own."""
+    rng = np.random.default_rng([seed, len(SPLITS)])
+    told = [turn.answer for turn in lessons(asked, "train") if turn.task != "repeat"]
+    clips: dict[str, Clip] = {}
+    for text in sorted({part for answer in told for part in parted(answer)}):
+        for _ in range(REPLIES if " " in text else SHORT):
+            voice = _named(rng) if rng.random() < NEWER else _speaker(rng)
+            pace = round(voice.speed * float(rng.uniform(1 - PACES, 1 + PACES)), 2)
+            one = clip(text, "reply", replace(voice, speed=pace))
+            clips[one.id] = one
+    shuffled = [list(clips.values())[int(i)] for i in rng.permutation(len(clips))]
+    return _shards("train", shuffled, size, first=2000)
 
 
 def _manners(told: Sequence[Sentence], split: str, seed: int, size: int) -> list[Shard]:

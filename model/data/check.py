@@ -25,6 +25,7 @@ from typing import Any
 from model.data.catalog import COLORS, OBJECTS, SOUNDS, plural
 from model.data.shelf import LANGUAGES
 from model.data.texts import ONES, normal, number, words
+from model.senses.levenshtein import levenshtein
 
 CLOSE = 0.5  # seconds
 ALMOST = 0.1  # character error rate that still counts as right
@@ -297,12 +298,7 @@ def numbers(text: str) -> list[float]:
 def error_rate(true: str, said: str) -> float:
     """Character errors over characters, without case, spaces doubled, and punctuation."""
     a, b = _letters(true), _letters(said)
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1] / max(1, len(a))
+    return levenshtein(a, b) / max(1, len(a))
 
 
 def _letters(text: str) -> str:

@@ -122,6 +122,11 @@ def tidy(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else text.rstrip(",-' ") + "."
 
 
+def parted(text: str) -> list[str]:
+    """Its sentences."""
+    return re.split(r"(?<=[.?!])\s+", text)
+
+
 def plain(text: str) -> bool:
     """Short, of plain letters, without abbreviations, and nothing one would rather not hear."""
     return bool(
@@ -173,7 +178,7 @@ def chatterbot() -> list[str]:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         for dialogue in yaml.load((folder / f"{topic}.yml").read_text(), loader)["conversations"]:
             for line in dialogue:
-                found += re.split(r"(?<=[.?!])\s+", str(line))
+                found += parted(str(line))
     return found
 
 

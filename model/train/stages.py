@@ -22,7 +22,7 @@ from model.data.phones import PHONES
 from model.data.quiz import Quiz
 from model.data.store import Store, Turn
 from model.data.tasks import REPEAT, lessons
-from model.data.texts import tidy
+from model.data.texts import parted, tidy
 from model.layers.attention import Causal
 from model.layers.stack import Stack
 from model.omni import Omni
@@ -512,7 +512,9 @@ def hear(
 
 @dataclass
 class TalkData:
-    """Spoken answers to spoken and written questions, and sentences without a question."""
+    """Spoken answers to spoken and written questions, and sentences without a question. An answer
+    is said sentence by sentence, as in use (turn.py): a row is one of its sentences, whoever says
+    it."""
 
     speak: SpeakData
     features: Features
@@ -521,21 +523,27 @@ class TalkData:
     seed: int = 0
     share: float = 0.6  # of the rows answer a question
     clean: bool = False
-    answers: list[tuple[Turn, int]] = field(init=False)  # and the row of its answer
+    says: dict[str, list[int]] = field(init=False)  # sentence -> the rows in which it is said
+    answers: list[tuple[Turn, list[str]]] = field(init=False)  # and sentences of its answer
     heard: dict[str, int] = field(init=False)  # id of a clip -> its features
 
     def __post_init__(self):
-        readings = {reading.id: i for i, reading in enumerate(self.speak.rows)}
         self.heard = {row["id"]: i for i, row in enumerate(self.features.rows)}
-        self.answers = [(turn, readings[turn.answer_audio]) for turn in self.turns
-                        if turn.answer_audio in readings]  # fmt: skip
+        self.says = {}
+        for i, row in enumerate(self.speak.rows):
+            self.says.setdefault(row.text, []).append(i)
+        told = ((turn, [part for part in parted(turn.answer) if part in self.says])
+                for turn in lessons(self.turns, "train"))  # fmt: skip
+        self.answers = [(turn, parts) for turn, parts in told
+                        if parts and turn.question_audio in self.heard]  # fmt: skip
 
     def __call__(self, step: int) -> TalkBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
         tokenizer, cloned = self.speak.omni.tokenizer, step % 3 == 0
         clips, laid, items = [], [], []
         for number in rng.integers(0, len(self.answers), round(self.size * self.share)):
-            turn, row = self.answers[int(number)]
+            turn, told = self.answers[int(number)]
+            row = int(rng.choice(self.says[str(rng.choice(told))]))
             parts = [Text(turn.question)]
             if turn.question_audio in self.heard and (not clips or rng.random() < 0.8):
                 clips.append(self.features[self.heard[turn.question_audio]])
@@ -590,11 +598,11 @@ def talk_data(
 ) -> tuple[TalkData, list[TalkBatch]]:
     """Answers to train on, and held-out ones."""
     aloud = SpeakData(omni, spoken(store, "train", made), made, seed=seed)
-    features = Features.build(store, "train", cache)
-    turns = [turn for turn in store.turns("train") if turn.answer_audio in made]
-    if len(turns) < 2:
-        raise ValueError("no answer of the turns has codes: write the codes of all train clips")
-    apart = turns[::50]  # held out: only the turns of `train` have spoken answers
+    features, turns = Features.build(store, "train", cache), store.turns("train")
+    apart = turns[::50]  # held out: only answers of `train` are spoken
     learnt = [turn for i, turn in enumerate(turns) if i % 50]
     valid = TalkData(aloud, features, apart, seed=seed, share=1.0, clean=True)
-    return TalkData(aloud, features, learnt, seed=seed), [valid(-1 - i) for i in range(3)]
+    data = TalkData(aloud, features, learnt, seed=seed)
+    if not (valid.answers and data.answers):
+        raise ValueError("no answer to a spoken question has codes: write those of all train clips")
+    return data, [valid(-1 - i) for i in range(3)]

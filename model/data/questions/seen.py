@@ -2,9 +2,8 @@
 
 Things too near to a border between two places are not asked for; colours only of what is dyed.
 Answers that take several looks say what each of them saw, in the order of the rows: what is counted
-one by one, and where the things are that another is compared with. They begin with what is to be
-looked for: whether something is there with the place where it is, if anywhere, and what has a
-colour with the colour.
+one by one, with its number, and where the things are that another is compared with. Whether
+something is there, and which thing has a colour, is found in the list of all that is there.
 """
 
 from collections import Counter
@@ -42,8 +41,12 @@ def _what(scene: Scene) -> Iterator[Fact]:
 def _things(scene: Scene) -> Iterator[Fact]:
     if len(scene.things) > 1 and len(single_things(scene)) == len(scene.things):
         names = tuple(t.name for t in scene.things)
-        told = listed([a(looks(t)) for t in in_rows(scene.things)])
-        yield Fact({}, f"{told}.", Names("object", names))
+        yield Fact({}, f"{_all(scene)}.", Names("object", names))
+
+
+def _all(scene: Scene) -> str:
+    """What is there, each kind of thing once."""
+    return listed(list(dict.fromkeys(a(looks(t)) for t in in_rows(scene.things))))
 
 
 def _color(scene: Scene) -> Iterator[Fact]:
@@ -58,8 +61,8 @@ def _which(scene: Scene) -> Iterator[Fact]:
         count = Counter(t.color for t in scene.things)
         for t in single_things(scene):
             if count[t.color] == 1:
-                told = f"the {t.color} thing is the {t.name}."
-                yield Fact({"color": t.color}, told, Names("object", (t.name,)))
+                told = f"{_all(scene)}: the {t.color} thing is the {t.name}."
+                yield Fact({"color": t.color}, told, Last(Names("object", (t.name,))))
 
 
 def _count(scene: Scene) -> Iterator[Fact]:
@@ -70,20 +73,19 @@ def _count(scene: Scene) -> Iterator[Fact]:
     for name, n in count.items():
         verb = "is" if n == 1 else "are"
         same = [t for t in in_rows(scene.things) if t.name == name]
-        told = ", ".join(f"{a(name)} {where(*t.path[0])}" for t in same)
+        told = ", ".join(f"{name} {number(i)} {where(*t.path[0])}" for i, t in enumerate(same, 1))
         told += f": there {verb} {number(n)} {name if n == 1 else plural(name)}."
-        yield Fact({"things": plural(name)}, told, Names("number", (number(n),)))
+        yield Fact({"things": plural(name)}, told, Last(Names("number", (number(n),))))
 
 
 def _exists(scene: Scene) -> Iterator[Fact]:
     if not scene.things:
         return
-    here, still = {t.name for t in scene.things}, {t.name: t for t in _still(scene)}
+    here = {t.name for t in scene.things}
     rng = Random(f"{scene.seed}|exists")
     for name in (rng.choice(sorted(here)), rng.choice(sorted(set(OBJECTS) - here))):
         verdict = "yes" if name in here else "no"
-        found = where(*still[name].path[0]) if name in still else "there"
-        told = f"the {name} is {found if name in here else 'nowhere'}: {verdict}."
+        told = f"{_all(scene)}. {a(name).capitalize()}? {verdict.capitalize()}."
         yield Fact({"thing": a(name)}, told, Names("verdict", (verdict,)))
 
 
