@@ -383,7 +383,7 @@ app.command(data, name="data", help="Make the data sets.")
 @data.command
 def build(
     name: Positional[Literal["micro"]],
-    hours: float = 70.0,
+    hours: float = 73.0,
     root: Path = Path("datasets"),
     kokoro: Path | None = None,
     jobs: int = 2,

@@ -15,7 +15,7 @@ end `manifest.json` lists each shard with its hash.
 Left out: sound scenes, pictures, other languages. Needs the `dev` extra and Debian's wordnet-base;
 the Kokoro clips need the voices of the npm package kokoro-js too and are left out without them.
 
-    omni data build micro --hours 70
+    omni data build micro --hours 73
 """
 
 import hashlib
@@ -109,7 +109,7 @@ class Built:
 
 def build(
     name: str = "micro",
-    hours: float = 70.0,
+    hours: float = 73.0,
     root: str | Path = "datasets",
     kokoro: str | Path | None = None,
     jobs: int = 2,
