@@ -23,6 +23,7 @@ minute.
 
 import math
 from collections.abc import Sequence
+from operator import mul
 from typing import NamedTuple
 
 import torch
@@ -91,24 +92,28 @@ def hear(
 def safest(found: Sequence[tuple[float, str]]) -> str:
     """Of texts and their scores in nats, the likeliest first, the one with the fewest wrong words
     to expect (minimum Bayes risk: Goel and Byrne, 2000)."""
-    words = [WORD.findall(text.lower()) for _, text in found]
-    shares = [math.exp(SURE * (score - found[0][0])) for score, _ in found]
+    return min((text for _, text in found), key=lambda text: wrong(text, found))
 
-    def risk(one: list[str]) -> float:
-        pairs = zip(shares, words, strict=True)
-        return sum(share * levenshtein(one, other) for share, other in pairs)
 
-    return found[min(range(len(found)), key=lambda i: risk(words[i]))][1]
+def wrong(text: str, found: Sequence[tuple[float, str]]) -> float:
+    """How many words of a text to expect to be wrong, where one of the texts that were found is
+    right, the likelier the higher its score in nats."""
+    words, first = WORD.findall(text.lower()), found[0][0]
+    shares = [math.exp(SURE * (score - first)) for score, _ in found]
+    counts = (levenshtein(words, WORD.findall(other.lower())) for _, other in found)
+    return sum(map(mul, shares, counts)) / sum(shares)
 
 
 @torch.inference_mode()
 def clear(omni: Omni, audio: Audio, text: str, views: int = VIEWS, beams: int = 4) -> float:
     """How clearly the text is said: its log-probability, less most of the likeliest text's, per
-    token. Whoever mumbles makes all texts unlikely, whoever says something else another one
-    likely."""
+    token; less twice the share of its words that are wrong to expect. Whoever mumbles makes all
+    texts unlikely, whoever says something else another one likely."""
     ids, start = omni.tokenizer.encode(text), begin(omni, audio, TRANSCRIBE, views)
-    best = likeliest(omni, start, 2 * len(ids) + 8, beams)
-    return (_written(omni, start, ids) - ELSE * best.thought) / (len(ids) + 1)
+    paths = texts(omni, start, 2 * len(ids) + 8, beams, behind=BEHIND)
+    found = [(path.score, omni.tokenizer.decode(path.tokens)) for path in paths]
+    likely = (_written(omni, start, ids) - ELSE * paths[0].thought) / (len(ids) + 1)
+    return likely - 2 * wrong(text, found) / max(1, len(text.split()))
 
 
 def _written(omni: Omni, start: Path, ids: list[int]) -> float:

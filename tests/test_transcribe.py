@@ -8,6 +8,7 @@ from model.omni import Omni, OmniConfig
 from model.senses.message import Audio, Message
 from model.senses.spell import on, sounding
 from model.transcribe import (
+    BEHIND,
     ELSE,
     TRANSCRIBE,
     Path,
@@ -17,6 +18,7 @@ from model.transcribe import (
     likeliest,
     safest,
     texts,
+    wrong,
 )
 from model.turn import answer
 
@@ -88,11 +90,20 @@ def test_the_score_is_the_probability_of_the_text(beams, views, ear):
 def test_what_is_clear_is_likelier_than_anything_else(views):
     omni, text = ending_at(small(), 3.0), "Two words."
     tokens = tuple(omni.tokenizer.encode(text))
-    best = likeliest(omni, asked(omni, views), most=2 * len(tokens) + 8, beams=4)
-    whole = log_probability(omni, tokens, True, views) - ELSE * best.thought
+    paths = texts(omni, asked(omni, views), 2 * len(tokens) + 8, beams=4, behind=BEHIND)
+    said = [(path.score, omni.tokenizer.decode(path.tokens)) for path in paths]
+    likely = log_probability(omni, tokens, True, views) - ELSE * paths[0].thought
     found = clear(omni, sound(0.4), text, views)
-    assert found == pytest.approx(whole / (len(tokens) + 1), abs=1e-4)
-    assert clear(omni, sound(0.4), omni.tokenizer.decode(best.tokens), views) > found
+    assert found == pytest.approx(likely / (len(tokens) + 1) - 2 * wrong(text, said) / 2, abs=1e-4)
+    assert clear(omni, sound(0.4), said[0][1], views) > found
+
+
+def test_words_to_expect_to_be_wrong():
+    sure, torn = ((0.0, "He ate."), (-100.0, "She ate.")), ((0.0, "He ate."), (0.0, "She ate."))
+    assert wrong("He ate.", sure) == pytest.approx(0.0)
+    assert wrong("he ate", torn) == wrong("She ate!", torn) == pytest.approx(0.5)
+    assert wrong("They have eaten.", torn) == pytest.approx(3.0)
+    assert wrong("", sure) == pytest.approx(2.0)
 
 
 @torch.inference_mode()
@@ -178,7 +189,7 @@ def test_a_text_ends_where_the_model_ends_it():
 
 
 def test_texts_that_ended_are_told_apart_and_in_order():
-    omni = ending_at(small(), 3.0)
+    omni = ending_at(small(), 30.0)
     few, many = (texts(omni, asked(omni), 8, beams=4, behind=behind) for behind in (0.0, 30.0))
     assert many[0].score >= few[0].score, "who looks further finds no worse"
     assert len({path.tokens for path in many}) == len(many) > len(few)

@@ -35,7 +35,7 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (8, 4, 3)  # pictures, sounds and films a batch
+SIZES = (12, 4, 1)  # pictures, sounds and films a batch
 ROWS = 8  # with sound a batch, half of them questions, the others sentences
 SPLICED = 4  # more questions, put together from words that were said elsewhere
 READS = 56  # written questions a batch: they cost little

@@ -73,7 +73,8 @@ def _count(scene: Scene) -> Iterator[Fact]:
     for name, n in count.items():
         verb = "is" if n == 1 else "are"
         same = [t for t in in_rows(scene.things) if t.name == name]
-        told = ", ".join(f"{name} {number(i)} {where(*t.path[0])}" for i, t in enumerate(same, 1))
+        each = (f"{a(name)} {where(*t.path[0])}, {number(i)}" for i, t in enumerate(same, 1))
+        told = ", ".join(each)
         told += f": there {verb} {number(n)} {name if n == 1 else plural(name)}."
         yield Fact({"things": plural(name)}, told, Last(Names("number", (number(n),))))
 
