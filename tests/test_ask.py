@@ -255,8 +255,27 @@ def test_things_are_told_row_by_row(train):
     lions = tuple(Thing("lion", "", "noto", 0.2, (at,)) for at in spots.values())
     counted = [t.answer for t in tasks(dataclasses.replace(scene, things=lions))
                if t.name == "count"]  # fmt: skip
-    assert counted == ["A lion at the top, a lion at the top right, a lion on the left, a lion at "
-                       "the bottom right: there are four lions."]  # fmt: skip
+    told = "A lion at the top, one, a lion at the top right, two, a lion on the left, three, "
+    assert counted == [f"{told}a lion at the bottom right, four: there are four lions."]
+
+
+def test_what_is_there_and_which_has_a_color_is_found_in_a_list():
+    at = {"dog": (0.2, 0.2), "cup": (0.8, 0.2), "bell": (0.5, 0.8)}
+    colors = {"dog": "red", "cup": "blue", "bell": "green"}
+    things = tuple(Thing(name, colors[name], "noto", 0.2, (at[name],)) for name in at)
+    made = tasks(film(seconds=0.0, things=things))
+    listed = "A red dog, a blue cup and a green bell"
+    found = [t for t in made if t.name == "exists"]
+    assert len(found) == 2
+    for task in found:
+        (verdict,) = re.findall("Yes|No", task.answer)
+        assert task.answer.startswith(f"{listed}. A") and task.check.right(task.answer)
+        other = "No" if verdict == "Yes" else "Yes"
+        assert not task.check.right(task.answer.replace(verdict, other))
+    which = {t.answer: t for t in made if t.name == "which"}
+    assert set(which) == {f"{listed}: the {colors[name]} thing is the {name}." for name in at}
+    for answer, task in which.items():
+        assert task.check.right(answer) and not task.check.right(f"{listed}.")
 
 
 def test_counted_things_are_written_in_the_plural():
