@@ -4,10 +4,9 @@
 
 A turn (turn.py) speaks while it thinks. Whoever reads a text aloud has it whole, and can listen to
 each sentence before anybody else does. The first attempt keeps the pace that was asked for; the
-others look further ahead, one of them at the whole sentence, or less far, each within ARIA's law,
-and so say other words wrongly. (A pace that has no lead is kept, and codebook 0 is drawn.) The ear
-is the model's own (transcribe.py), no other judge is asked. A state is a value: an attempt that is
-dropped leaves nothing behind.
+others look further ahead or less far, each within ARIA's law, and so say other words wrongly. (A
+pace that has no lead is kept, and codebook 0 is drawn.) The ear is the model's own (transcribe.py),
+no other judge is asked. A state is a value: an attempt that is dropped leaves nothing behind.
 
     for chunk in rehearse(omni, "It is twenty past four.", tries=4): play(chunk.audio)
 
@@ -20,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from model.aria import Aria, Pace, TextFirst
+from model.aria import Aria, Pace
 from model.omni import Omni
 from model.sampling import Sampling
 from model.senses.message import Audio
@@ -29,7 +28,7 @@ from model.transcribe import clear
 from model.turn import Chunk, State, Voice, Word, render, sentences, speak, spelled
 
 TRIES = 4
-LEADS = (2, 3, None, 1, -1, 4, -2)  # tokens held back more than the pace does; None: all of them
+LEADS = (0, -1, 1, 2, 3, -2, 4, 5)  # tokens that an attempt holds back more than the pace does
 FREELY = Sampling(0.8)
 VIEWS = 3  # of an attempt, for the ear
 
@@ -70,9 +69,8 @@ def _ways(pace: Pace, tries: int, how: Sampling | None) -> list[tuple[Pace, Samp
         return [(pace, how)] * tries
     ways: list[tuple[Pace, Sampling]] = [(pace, Sampling())]
     if isinstance(pace, Aria):
-        others = (TextFirst() if more is None else Aria(pace.lead + more)
-                  for more in LEADS if more is None or pace.lead + more >= 0)  # fmt: skip
-        ways += [(other, Sampling()) for other in others]
+        leads = [pace.lead + more for more in LEADS[1:] if pace.lead + more >= 0]
+        ways += [(Aria(lead), Sampling()) for lead in leads]
     ways += [(pace, FREELY)] * (tries - len(ways))
     return ways[:tries]
 

@@ -107,13 +107,11 @@ def wrong(text: str, found: Sequence[tuple[float, str]]) -> float:
 @torch.inference_mode()
 def clear(omni: Omni, audio: Audio, text: str, views: int = VIEWS, beams: int = 4) -> float:
     """How clearly the text is said: its log-probability, less most of the likeliest text's, per
-    token; less twice the share of its words that are wrong to expect. Whoever mumbles makes all
-    texts unlikely, whoever says something else another one likely."""
+    token. Whoever mumbles makes all texts unlikely, whoever says something else another one
+    likely."""
     ids, start = omni.tokenizer.encode(text), begin(omni, audio, TRANSCRIBE, views)
-    paths = texts(omni, start, 2 * len(ids) + 8, beams, behind=BEHIND)
-    found = [(path.score, omni.tokenizer.decode(path.tokens)) for path in paths]
-    likely = (_written(omni, start, ids) - ELSE * paths[0].thought) / (len(ids) + 1)
-    return likely - 2 * wrong(text, found) / max(1, len(text.split()))
+    best = likeliest(omni, start, 2 * len(ids) + 8, beams)
+    return (_written(omni, start, ids) - ELSE * best.thought) / (len(ids) + 1)
 
 
 def _written(omni: Omni, start: Path, ids: list[int]) -> float:

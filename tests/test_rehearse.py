@@ -40,7 +40,7 @@ def test_the_clearest_attempt_is_heard(omni, pace, tries):
     how = None if isinstance(pace, Aria) else hot
     heard = sound(rehearse(omni, text, pace=pace, tries=tries, how=how))
     if isinstance(pace, Aria):
-        attempts = [sound(say(omni, text, pace=Aria(lead))) for lead in (1, 3, 4)]
+        attempts = [sound(say(omni, text, pace=Aria(lead))) for lead in (1, 0, 2)]
     else:
         attempts = [sound(say(omni, text, pace=pace, how=hot, seed=i)) for i in range(tries)]
     scores = [clear(omni, Audio(attempt, RATE), text, VIEWS) for attempt in attempts]
@@ -51,8 +51,7 @@ def test_the_clearest_attempt_is_heard(omni, pace, tries):
 
 def test_more_tries_than_leads_are_drawn(omni):
     ways = module._ways(Aria(0), 9, None)
-    paces = [pace for pace, _ in ways]
-    assert paces == [*map(Aria, (0, 2, 3)), TextFirst(), Aria(1), Aria(4), *[Aria(0)] * 3]
+    assert len(ways) == 9 and len({pace.lead for pace, _ in ways}) == 6
     assert [how.temperature for _, how in ways] == [0.0] * 6 + [0.8] * 3
 
 
