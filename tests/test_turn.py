@@ -101,15 +101,13 @@ def test_sentences_are_spoken_one_by_one_and_nothing_is_lost(omni):
 
 
 def test_a_sentence_sounds_the_same_wherever_it_stands(omni):
-    parts = ["Snow is white.", "White?", "Yes."]
+    parts = ["Not one.", "Two not.", "A cat."]
     whole = np.concatenate([chunk.audio for chunk in say(omni, " ".join(parts))])
     alone = [np.concatenate([chunk.audio for chunk in say(omni, part)]) for part in parts]
     np.testing.assert_array_equal(whole, np.concatenate(alone))
 
 
-@pytest.mark.parametrize(
-    ("text", "bare"), [(" Yes", "Yes"), ("Yes", "Yes"), (" ", " "), (" English", " English")]
-)
+@pytest.mark.parametrize(("text", "bare"), [(" N", "N"), ("N", "N"), (" ", " ")])
 def test_a_sentence_begins_without_a_space_if_there_is_such_a_token(omni, text, bare):
     (token,) = omni.tokenizer.encode(text)
     assert omni.tokenizer.piece(first(omni, token)).decode() == bare

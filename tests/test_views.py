@@ -115,7 +115,11 @@ def test_a_sentence_read_aloud(lab):
     run = lab.say("Yes it is. No", speech_temperature=1.0, record=["routing", "latency"])
     assert len(list(run.view)) == 3
     rows = run.view.align().data["tokens"]["position"]
-    assert run.tokens.loc[list(rows), "id"].tolist() == run.words.tolist()
+    taken = run.units.token[run.units.text >= 0].tolist()
+    assert run.tokens.loc[list(rows), "id"].tolist() == taken
+    pieces = [[run.pieces[str(i)] for i in ids] for ids in (run.words.tolist(), taken)]
+    assert pieces[1] != pieces[0], "the second sentence begins without a space"
+    assert "".join(pieces[1]) == "".join(pieces[0]).replace(". ", ".")
 
 
 def test_rows_of_attention_are_tokens_words_sentences_or_seconds(run):

@@ -27,7 +27,7 @@ from model.sampling import Sampling
 from model.senses.prompt import Clock, Modality
 from model.speech.codec import RATE
 from model.speech.encoder import FRAME
-from model.turn import Chunk, Frame, State, Voice, Word, render, speak, spelled, think
+from model.turn import Chunk, Frame, State, Voice, Word, first, render, speak, spelled, think
 from workbench.probe import listen
 from workbench.run import PHASES, SPEECH, Inputs, Tokens
 
@@ -155,7 +155,10 @@ class Watch:
             unit = Unit("speech", -1, -1, len(self.audio) - 1, sentence, self.now())
         else:
             word, self.given = self.given, self.given + 1
-            unit = Unit("text", self.words[word].token, word, -1, sentence, self.now())
+            token = self.words[word].token
+            if not self.units or self.units[-1].sentence != sentence:
+                token = first(self.omni, token)
+            unit = Unit("text", token, word, -1, sentence, self.now())
         self.units.append(unit)
 
     # --- what the stages read ---------------------------------------------------------------------
