@@ -131,7 +131,8 @@ class Recording:
         empty = np.zeros(0, np.float32)
         made = datetime.now(UTC).isoformat(timespec="seconds")
         pieces = omni.tokenizer.piece
-        ids = {int(i) for part in (thinker.id, talker.id, units.token) for i in np.unique(part)}
+        parts = (words, thinker.id, talker.id, units.token)
+        ids = {int(i) for part in parts for i in np.unique(part)}
         return Run(
             inputs=self.inputs,
             edits=self.edits,
