@@ -159,9 +159,9 @@ def speak(
     omni: Omni, words: Iterator[Word], state: State, voice: Voice, pace: Pace,
     how: Sampling = GREEDY, generator: torch.Generator | None = None,
 ) -> Iterator[Word | Frame]:  # fmt: skip
-    """Say words as they come; words pass through when they are taken, before they are heard. A
-    sentence is a stream of its own for the Talker, and so it is for the renderer: the first codes
-    of a stream mean a sound after silence."""
+    """Say words as they come; words pass through when they are taken, before they are heard, with
+    the token that was taken. A sentence is a stream of its own for the Talker, and so it is for the
+    renderer: the first codes of a stream mean a sound after silence."""
     for sentence in sentences(words):
         state.wave = None
         yield from _utter(omni, sentence, state, voice, pace, how, generator)
@@ -183,8 +183,9 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
                 if word is None and not heard:
                     return  # nothing to say
                 pending = word is not None
-                token = word.token if word else marks.tts_text_eod
-                taken.append(token if heard else first(omni, token))
+                if word and not heard:
+                    word = replace(word, token=first(omni, word.token))
+                taken.append(word.token if word else marks.tts_text_eod)
                 heard = heard + 1
                 expected += omni.frames_of(taken[-1]) * voice.tempo
                 path.append(True)

@@ -82,7 +82,7 @@ class Units(Checked):
     """The interleaved stream in order of emission: words taken, frames spoken, ends of text."""
 
     kind: UInt8[np.ndarray, " U"]  # index into UNITS
-    token: Int32[np.ndarray, " U"]  # as the Talker took it; -1 for frames
+    token: Int32[np.ndarray, " U"]  # as the Talker took it, if it did; -1 for frames
     text: Int32[np.ndarray, " U"]  # which word of the answer, -1 = none
     frame: Int32[np.ndarray, " U"]  # which frame, -1 = none
     sentence: Int16[np.ndarray, " U"]

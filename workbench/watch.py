@@ -27,7 +27,7 @@ from model.sampling import Sampling
 from model.senses.prompt import Clock, Modality
 from model.speech.codec import RATE
 from model.speech.encoder import FRAME
-from model.turn import Chunk, Frame, State, Voice, Word, first, render, speak, spelled, think
+from model.turn import Chunk, Frame, State, Voice, Word, render, speak, spelled, think
 from workbench.probe import listen
 from workbench.run import PHASES, SPEECH, Inputs, Tokens
 
@@ -80,6 +80,7 @@ class Watch:
     played: dict[int, float] = field(default_factory=dict)  # ns, by frame, where a player told
     speak = staticmethod(speak)
     _said: int = 0  # words in `stream`
+    _passing: int = -1  # token of the word that the listener gets next
     _begin: int = 0
     _entering: list[tuple[str, list[int]]] = field(default_factory=list)
 
@@ -125,6 +126,7 @@ class Watch:
             for word in words:
                 self.mark("first word")
                 self.words.append(word)
+                self._passing = word.token
                 for tell in self.on_word:
                     tell(word)
                 yield word
@@ -143,6 +145,8 @@ class Watch:
                 self.frames.append(item.codes)
                 for tell in self.on_frame:
                     tell(item)
+            else:
+                self._passing = item.token  # as the Talker took it
             yield item
 
     def _emit(self, chunk: Chunk) -> None:
@@ -155,10 +159,7 @@ class Watch:
             unit = Unit("speech", -1, -1, len(self.audio) - 1, sentence, self.now())
         else:
             word, self.given = self.given, self.given + 1
-            token = self.words[word].token
-            if not self.units or self.units[-1].sentence != sentence:
-                token = first(self.omni, token)
-            unit = Unit("text", token, word, -1, sentence, self.now())
+            unit = Unit("text", self._passing, word, -1, sentence, self.now())
         self.units.append(unit)
 
     # --- what the stages read ---------------------------------------------------------------------

@@ -545,7 +545,7 @@ class TalkData:
             turn, told = self.answers[int(number)]
             row = int(rng.choice(self.says[str(rng.choice(told))]))
             parts = [Text(turn.question)]
-            if turn.question_audio in self.heard and (not clips or rng.random() < 0.8):
+            if not clips or rng.random() < 0.8:
                 clips.append(self.features[self.heard[turn.question_audio]])
                 parts = [_sound(clips[-1])]
             laid.append(asked(tokenizer, parts, rng))
