@@ -14,6 +14,7 @@ words to expect: that one is taken, among all that ended. One beam, one view, `e
 and `behind=0` are greedy.
 
     hear(omni, audio)                 # what was said
+    hear(omni, audio, writing("Spanish"))
     clear(omni, audio, "A text.")     # how likely it is that this was said, and nothing else
 
 Left out: more than one transcript, times of words, a rule against short ones (probabilities are not
@@ -40,6 +41,7 @@ from model.senses.spell import STEPS, Laid, Named, further, lay, named, on, soun
 from model.turn import LONGEST, State, take_in
 
 TRANSCRIBE = "Transcribe the audio."
+FOREIGN = "Write down what is said in "  # and the name of a language
 BEAMS = 8
 VIEWS = 5
 SPREAD = 0.06  # between the speeds of two views
@@ -83,10 +85,20 @@ def hear(
 ) -> str:  # fmt: skip
     """What was said (or any other question about the sound), as text of at most `most` tokens;
     without `behind`, and to another question, what is likeliest as a whole."""
-    behind = behind if ask == TRANSCRIBE else 0.0
+    behind, strange = behind * verbatim(ask), strange * (ask == TRANSCRIBE)
     paths = texts(omni, begin(omni, audio, ask, views), most, beams, ear, strange, behind)
     found = [(path.score, omni.tokenizer.decode(path.tokens).strip()) for path in paths]
     return safest(found) if behind else found[0][1]
+
+
+def writing(language: str = "English") -> str:
+    """How one asks for what is said in a language."""
+    return TRANSCRIBE if language == "English" else f"{FOREIGN}{language}."
+
+
+def verbatim(ask: str) -> bool:
+    """Whether it is asked for the words themselves, in any language."""
+    return ask == TRANSCRIBE or ask.startswith(FOREIGN)
 
 
 def safest(found: Sequence[tuple[float, str]]) -> str:
@@ -143,7 +155,7 @@ def _read(omni: Omni, audio: Audio, ask: str) -> Heard:
     state, prompt = State(), omni.read([Message.of("user", audio, ask)], Clock(), 0)
     hidden, states = take_in(omni, prompt, state), prompt.embeds[0, prompt.senses]
     spelled = None
-    if ask == TRANSCRIBE and len(states) * STEPS <= LONG:
+    if verbatim(ask) and len(states) * STEPS <= LONG:
         heard = named(omni.speller, states, omni.thinker.embed.weight, omni.tokenizer.tts_pad)
         spelled = Spelled(heard, lay(heard))
     return Heard(state.thinker, hidden, state.place, spelled)

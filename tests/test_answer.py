@@ -42,7 +42,7 @@ def test_only_the_thinker_learns_and_not_its_words(omni, place, tmp_path):
     run = Run(tmp_path / "answer", steps=18, log_every=1, valid_every=10**6)
     things = (shelf("train"), shelf("train"))
     answer(omni, Store(place), place / "features", things, run, Recipe(lr=1e-2, warmup=0.0),
-           rows=4, spliced=2, reads=16, sizes=(1, 1, 1))  # fmt: skip
+           rows=4, spliced=2, reads=16, sizes=(1, 1, 1, 1))  # fmt: skip
     lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
     read = [line["read"] for line in lines if "read" in line]
     assert sum(read[-3:]) < 0.97 * sum(read[:3])
@@ -62,7 +62,7 @@ def test_what_is_to_stay_pulls_it_back(omni, place):
     features = Features.build(Store(place), "train", place / "features")
     heard = HearData(omni, features, Store(place).turns("train"), size=4, listen=1.0, asks=0.5,
                      splices=2, reads=8)  # fmt: skip
-    scenes = WorldData(omni, shelf("train"), (1, 1, 1))
+    scenes = WorldData(omni, shelf("train"), (1, 1, 1, 1))
     assert heard.sentences == 2
     batch = AnswerData(heard, scenes)(0)
     adam, apart = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=3e-3), []

@@ -9,6 +9,7 @@ from model.senses.message import Audio, Message
 from model.senses.spell import on, sounding
 from model.transcribe import (
     ELSE,
+    STRANGE,
     TRANSCRIBE,
     Path,
     begin,
@@ -17,6 +18,7 @@ from model.transcribe import (
     likeliest,
     safest,
     texts,
+    writing,
     wrong,
 )
 from model.turn import answer
@@ -135,6 +137,19 @@ def test_the_ear_is_asked_what_was_said_and_nothing_else():
     omni = small()
     assert all(heard.spelled is None for heard in asked(omni, ask="Who was it?").heard)
     assert begin(omni, sound(61.0), views=1).heard[0].spelled is None, "a minute at most"
+
+
+@pytest.mark.parametrize("language", ["English", "Greek"])
+def test_what_was_said_in_any_language_is_laid_on_the_sound(language):
+    omni = small()
+    assert all(heard.spelled for heard in asked(omni, ask=writing(language)).heard)
+    free, dear = (hear(omni, sound(0.4), writing(language), most=6, views=1, ear=0.0, strange=cost)
+                  for cost in (0.0, 9.0))  # fmt: skip
+    assert (free == dear) == (language != "English"), "the lexicon has English words alone"
+    exact = hear(omni, sound(0.4), writing(language), most=6, views=1, behind=0.0)
+    best = likeliest(omni, asked(omni, ask=writing(language)), 6,
+                     strange=STRANGE * (language == "English"))  # fmt: skip
+    assert exact == omni.tokenizer.decode(best.tokens).strip()
 
 
 def test_views_are_the_same_sound_at_other_speeds():

@@ -7,6 +7,7 @@
     omni train look --minutes 40      # pictures -> what is where, in the Thinker's words
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train answer --minutes 30    # questions -> answers; the Thinker alone, the rest stays
+    omni train tongues --minutes 40   # other languages -> tokens; the ear, beside what it knows
     omni train spell --minutes 10     # the ear's states -> tokens every 40 ms, the ear stays
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
@@ -173,6 +174,17 @@ def answer(budget: OmitArgPrefixes[Budget]) -> None:
     omni, store, shelves = _whole(budget), Store(budget.data), _shelves(budget)
     run = budget.run("answer")
     _told(answer(omni, store, budget.features, shelves, run, budget.recipe))
+
+
+@train.command
+def tongues(budget: OmitArgPrefixes[Budget]) -> None:
+    """Ear and speller: other languages; what else is heard stays as it is."""
+    from model.data.store import Store
+    from model.train.tongues import tongues
+
+    omni, store, shelves = _whole(budget), Store(budget.data), _shelves(budget)
+    run = budget.run("tongues")
+    _told(tongues(omni, store, budget.features, shelves, run, budget.recipe))
 
 
 @train.command

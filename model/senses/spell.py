@@ -93,8 +93,9 @@ def on(heard: Named, before: Laid, token: int) -> Laid:
 
 
 def sounding(piece: bytes) -> bool:
-    """Whether a token is heard: marks and spaces are not."""
-    return any(letter.isalnum() for letter in piece.decode("utf-8", "replace"))
+    """Whether a token is heard: letters, digits and parts of letters are, marks and spaces not."""
+    letters = piece.decode("utf-8", "replace")
+    return any(letter.isalnum() or letter == "\ufffd" for letter in letters)
 
 
 def _doubted(shares: Tensor) -> Tensor:

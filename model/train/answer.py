@@ -35,7 +35,7 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (12, 4, 1)  # pictures, sounds and films a batch
+SIZES = (8, 3, 1, 12)  # pictures, sounds, films and foreigners a batch
 ROWS = 8  # with sound a batch, half of them questions, the others sentences
 SPLICED = 4  # more questions, put together from words that were said elsewhere
 READS = 56  # written questions a batch: they cost little
@@ -159,7 +159,7 @@ def shift(thought: Thought, was: Thought, at: Tensor) -> Tensor:
 def answer(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
     recipe: Recipe | None = None, rows: int = ROWS, spliced: int = SPLICED, reads: int = READS,
-    sizes: tuple[int, int, int] = SIZES,
+    sizes: tuple[int, int, int, int] = SIZES,
 ) -> Result:  # fmt: skip
     """Train the Thinker of a model that hears and sees; `cache` is the folder of the features."""
     module = Answer(omni)

@@ -1,6 +1,6 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/render, world, eye, spell, answer, talk, mtp, turns: last.safetensors
+    runs/render, world, eye, tongues, spell, answer, talk, mtp, turns: last.safetensors
     (or of an earlier: codec, hear, speak)
     assemble(Path("runs")).save("model/checkpoints/micro")
 
@@ -24,12 +24,13 @@ from model.train.loop import weights
 CODEC = ("render", "codec")  # the later stage first
 HEAR = ("world", "hear")
 EYE = ("eye",)  # if `omni train look -o runs/eye` went on with the eye that `HEAR` has made
+TONGUES = ("tongues",)  # if it ran: ear and speller, of the model that `HEAR` has made
 SPELL = ("spell",)  # if it ran, as the next: of the model that `HEAR` has made
 ANSWER = ("answer",)
 TALKER = ("talk", "speak")
 MTP = ("mtp",)  # if it ran: `talk` has trained it already
 TURNS = ("turns",)
-STAGES = (CODEC, HEAR, EYE, SPELL, ANSWER, TALKER, MTP, TURNS)
+STAGES = (CODEC, HEAR, EYE, TONGUES, SPELL, ANSWER, TALKER, MTP, TURNS)
 
 
 def assemble(
@@ -37,12 +38,12 @@ def assemble(
     config: OmniConfig | None = None, seed: int = 0, start: Omni | None = None,
 ) -> Omni:  # fmt: skip
     """The model with the weights of these stages below `runs`; each must be there but for `eye`,
-    `spell`, `answer`, `mtp` and `turns`, and but for those that the model `start` has already."""
+    `tongues`, `spell`, `answer`, `mtp` and `turns`, and but for those that `start` has already."""
     torch.manual_seed(seed)
     omni = start or Omni(config or OmniConfig.micro())
     for names in stages:
         path = checkpoint(Path(runs), *names)
-        if path is None and (start or names in (EYE, SPELL, ANSWER, MTP, TURNS)):
+        if path is None and (start or names in (EYE, TONGUES, SPELL, ANSWER, MTP, TURNS)):
             continue
         if path is None:
             raise FileNotFoundError(
@@ -51,7 +52,7 @@ def assemble(
         state = weights(path)
         for module, prefixes in (
             (omni.codec, ("codec.",)),
-            (omni.ear, ("ear.aut.", "hear.ear.aut.")),
+            (omni.ear, ("aut.", "ear.aut.", "hear.ear.aut.")),
             (omni.speller, ("speller.", "ear.spell.", "hear.ear.spell.")),
             (omni.eye, ("look.eye.", "eye.")),
             (omni.thinker, ("thinker.", "hear.thinker.")),

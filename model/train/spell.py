@@ -71,16 +71,26 @@ class Spell(nn.Module):
         omni, ear = self.apart[0], batch.ear
         with torch.no_grad():
             states, _ = omni.ear(ear.mel, window=float(ear.window), lengths=ear.frames)
-        table = omni.thinker.embed.weight.detach()
-        named = F.linear(self.speller(states), table).float().log_softmax(-1)  # [B, F, V]
-        steps = (STEPS * ((ear.frames + 15) // 16)).clamp(max=named.shape[1])
-        whole = F.ctc_loss(named.transpose(0, 1), batch.texts, steps, batch.lengths,
-                           omni.tokenizer.tts_pad, zero_infinity=True)  # fmt: skip
+        whole, named = whole_text(omni, states, ear.frames, batch.texts, batch.lengths)
         tokens = ear.tokens[:, : named.shape[1]]
         timed = tokens != IGNORE
         each = cross_entropy(named[:, : tokens.shape[1]][timed], tokens[timed])
         right = accuracy(named[:, : tokens.shape[1]][timed], tokens[timed])
         return whole + TIMED * each, {"whole": whole, "each": each, "spelled": right}
+
+
+def whole_text(
+    omni: Omni, states: Tensor, frames: Tensor, texts: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Nats a token (CTC) by which the speller misses the texts i64[B, T] in states f[B, N, D] of
+    sounds with so many mel frames, and the log-probability f[B, F, V] of every token in each of its
+    steps."""
+    named = F.linear(omni.speller(states), omni.thinker.embed.weight.detach()).float()
+    named = named.log_softmax(-1)
+    steps = (STEPS * ((frames + 15) // 16)).clamp(max=named.shape[1])
+    nothing = omni.tokenizer.tts_pad
+    loss = F.ctc_loss(named.transpose(0, 1), texts, steps, lengths, nothing, zero_infinity=True)
+    return loss, named
 
 
 def spell(

@@ -3,7 +3,8 @@
 Scenes, recordings, styles and phrasings are those of the test (model/data/ask.py, shelf.py); the
 answer is judged by the question's own check. Beside each figure stand two that need no senses: the
 same model with the question alone ("blind"), and always the most common answer of each task. What
-is asked about times is asked again with nothing that tells the time ("muted").
+is asked about times is asked again with nothing that tells the time ("muted"). What is said in
+other languages is written down as `omni hear --language` does.
 
     omni eval world --items 200
 
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from model.data.ask import Item, item
 from model.data.catalog import SEEN_STYLES
-from model.data.shelf import Shelf, shelf
+from model.data.shelf import LANGUAGES, Shelf, shelf
 from model.senses.message import Message, Text
 from workbench.evidence.candidate import Candidate
 from workbench.evidence.experiment import Experiment
@@ -77,9 +78,7 @@ def choose(topic: Topic, held: Held, n: int) -> list[Asked]:
 
 
 def measure(candidate: Candidate, asked: Asked) -> Answered:
-    task, scale = asked.item.task, 1.0 if asked.item.scene.kind == "picture" else SCALE
-    written = replace(asked.item, task=replace(task, voice=""))
-    message = written.message(asked.shelf, scale=scale)
+    task, message = asked.item.task, _written(asked)
     said = candidate.reply(message)
     right = task.check.right(said)
     muted = task.check.right(candidate.reply(message, timestamps=False)) if asked.muted else right
@@ -88,6 +87,23 @@ def measure(candidate: Candidate, asked: Asked) -> Answered:
         asked.id, task.name, task.question, task.answer, said, task.check.score(said), right,
         task.check.right(blind), muted, _parsed(said),
     )  # fmt: skip
+
+
+def write_down(candidate: Candidate, asked: Asked) -> Answered:
+    """What a foreigner says, as it is heard by who is told the language alone."""
+    task, line = asked.item.task, asked.item.scene.lines[0]
+    audio = _written(asked).parts[0]
+    said = candidate.hear(audio.samples, audio.rate, LANGUAGES[line.language])
+    right = task.check.right(said)
+    return Answered(asked.id, task.name, task.question, task.answer, said, task.check.score(said),
+                    right, False, right, False)  # fmt: skip
+
+
+def _written(asked: Asked) -> Message:
+    """What is seen and heard, and the question in writing."""
+    scale = 1.0 if asked.item.scene.kind == "picture" else SCALE
+    written = replace(asked.item, task=replace(asked.item.task, voice=""))
+    return written.message(asked.shelf, scale=scale)
 
 
 def _parsed(said: str) -> bool:
@@ -125,11 +141,13 @@ def _experiment(topic: Topic) -> Experiment:
     return _examined(row.name, topic, rows, figures)
 
 
-def _examined(name: str, topic: Topic, rows: tuple[Row, ...], figures: Callable) -> Experiment:
+def _examined(
+    name: str, topic: Topic, rows: tuple[Row, ...], figures: Callable, ask: Callable = measure
+) -> Experiment:
     def chosen(held: Held, n: int) -> list[Asked]:
         return choose(topic, held, n)
 
-    return Experiment(name, rows, Answered, chosen, measure, figures)
+    return Experiment(name, rows, Answered, chosen, ask, figures)
 
 
 def _caption_figures(items: Sequence[Answered]) -> tuple[Figure, ...]:
@@ -174,5 +192,5 @@ SPOKEN = Topic(LANGUAGE, "sound", ("foreign",))
 WORLD = (
     *map(_experiment, TOPICS),
     _examined("world-captions", CAPTIONS, (JSON, F1), _caption_figures),
-    _examined("world-languages", SPOKEN, (LANGUAGE,), _language_figures),
+    _examined("world-languages", SPOKEN, (LANGUAGE,), _language_figures, write_down),
 )

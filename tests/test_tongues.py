@@ -1,0 +1,91 @@
+"""The stage `tongues` on nano: other languages are learnt, English and sounds stay as they are."""
+
+import dataclasses
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model.data.shelf import Clip, Shelf, shelf
+from model.data.store import Store
+from model.omni import Omni, OmniConfig
+from model.train.loop import Recipe, Run
+from model.train.tongues import AROUND, FASTER, SLOWER, TongueData, spoken, tongues
+
+build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
+SAID = ("Una casa.", "Рыба.", "Η γάτα.", "Un ou.")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("tongues"))
+
+
+@pytest.fixture(scope="module")
+def abroad(place) -> Shelf:
+    """The formulas of the English voices, as if they were other languages."""
+    here = shelf("train", place)
+    clips = tuple(
+        Clip(f"wordnet-{i}", text, f"tuxpaint-{name}", "person", 1.0, name, "")
+        for i, (text, name) in enumerate(zip(SAID, ("es", "be", "el", "ro"), strict=True))
+    )
+    return dataclasses.replace(here, foreign=clips)
+
+
+@pytest.fixture
+def omni() -> Omni:
+    torch.manual_seed(0)
+    return Omni(OmniConfig.nano())
+
+
+def test_other_languages_are_learnt_and_the_rest_stays(omni, place, abroad, tmp_path):
+    before = {k: v.clone() for k, v in omni.state_dict().items()}
+    run = Run(tmp_path / "tongues", steps=30, log_every=1, valid_every=10**6)
+    tongues(omni, Store(place), place / "features", (abroad, abroad), run,
+            Recipe(lr=1e-2, warmup=0.0), sizes=(8, 4, 2))  # fmt: skip
+    lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
+    foreign = [line["foreign"] for line in lines if "foreign" in line]
+    assert sum(foreign[-5:]) < 0.9 * sum(foreign[:5])
+    assert lines[0]["words"] < 1e-5 and lines[0]["sounds"] < 1e-5, "nothing has moved yet"
+    assert 0 < lines[9]["words"] < 1 and 0 < lines[9]["sounds"] < 1
+    moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"ear", "speller"}
+
+
+def test_a_clip_is_heard_anew_each_time_unless_it_is_held_out(omni, abroad):
+    data = TongueData(omni.tokenizer, abroad, 8, seed=3)
+    once, again, other = data(5), data(5), data(6)
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+    assert once.mel.shape != other.mel.shape or not torch.equal(once.mel, other.mel)
+    shortest, longest = min(map(len, data.mels)), max(map(len, data.mels))
+    assert int(once.frames.min()) >= shortest / FASTER - 1
+    assert int(once.frames.max()) <= longest / SLOWER + 2 * AROUND + 1
+    kept = TongueData(omni.tokenizer, abroad, 8, seed=3, clean=True)
+    rng = np.random.default_rng(0)
+    for mel in kept.mels:
+        heard = kept.heard(mel, rng)
+        assert np.array_equal(heard[AROUND // 2 : -AROUND // 2], mel.astype(np.float32))
+        assert (heard[0] == heard[AROUND // 2 - 1]).all(), "silence at its ends"
+
+
+def test_every_letter_is_to_be_heard(omni):
+    marks = omni.tokenizer
+    for text in SAID:
+        tokens = spoken(marks, text)
+        assert marks.decode(tokens.tolist()).strip() == text.rstrip("."), text
+
+
+def test_a_rare_language_is_drawn_more_often(omni, abroad):
+    many = abroad.foreign[:1] * 600 + abroad.foreign[1:2] * 60
+    here = dataclasses.replace(abroad, foreign=many)
+    chances = np.diff(TongueData(omni.tokenizer, here).often, prepend=0)
+    assert chances[-1] == pytest.approx(1.5 * chances[0]), "but not as often as it is rarer"
+
+
+def test_nothing_to_learn_from_is_told(omni, abroad):
+    nobody = dataclasses.replace(abroad, foreign=())
+    with pytest.raises(ValueError, match="no recordings of other languages"):
+        TongueData(omni.tokenizer, nobody)
