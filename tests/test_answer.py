@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,22 @@ def test_only_the_thinker_learns_and_not_its_words(omni, place, tmp_path):
     assert 0 < lines[5]["kept"] < 5 and lines[5]["states"] > 0
     moved = {k for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
     assert moved and all(name.startswith("thinker.stack.") for name in moved)
+
+
+def test_after_another_ear_the_one_of_before_says_what_is_to_stay(omni, place):
+    features = Features.build(Store(place), "train", place / "features")
+    heard = HearData(omni, features, Store(place).turns("train"), size=4, listen=1.0, asks=0.5,
+                     splices=2, reads=8)  # fmt: skip
+    batch = AnswerData(heard, WorldData(omni, shelf("train"), (1, 2, 0, 0)))(0)
+    before = deepcopy(omni)
+    with torch.no_grad():
+        same = Answer(omni, before)(batch)[1]
+        assert float(same["kept"]) < 1e-5 and float(same["states"]) < 1e-5
+        for p in omni.ear.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+        alone, held = Answer(omni)(batch)[1], Answer(omni, before)(batch)[1]
+    assert float(alone["states"]) < 1e-5 < 1e-3 < float(held["states"])
+    assert float(alone["kept"]) < 1e-5 < float(held["kept"])
 
 
 def test_what_is_to_stay_pulls_it_back(omni, place):

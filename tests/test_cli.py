@@ -4,13 +4,18 @@ import io
 import json
 import struct
 import sys
+from inspect import signature
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import soundfile
 
+from model import transcribe
+from model.data.shelf import LANGUAGES, _foreign
 from model.omni import Omni, OmniConfig
+from workbench import cli
 from workbench.cli import main
 from workbench.waveform import pieces, wav
 
@@ -83,6 +88,22 @@ def test_hear_pipes_into_say(question, model, capsys, monkeypatch):
     assert main(["say", "-", "-o", "again.wav", "--model", model]) == 0
     said = capsys.readouterr()
     assert said.out == "" and Path("again.wav").exists()
+
+
+def test_another_language_is_asked_for_by_name(question, model, capsys):
+    assert main(["hear", question, "--language", "Greek", "--most", "6", "--model", model]) == 0
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SystemExit) as told:
+        main(["hear", question, "--language", "Klingon", "--model", model])
+    assert told.value.code == 2 and "Klingon" in capsys.readouterr().err
+    here = {clip.language for split in ("train", "valid", "test") for clip in _foreign(split)}
+    assert {"English", *(LANGUAGES[name] for name in here)} <= set(get_args(cli.Language))
+
+
+def test_it_hears_as_the_model_does_by_itself():
+    shown = signature(cli.hear).parameters
+    for name, usual in signature(transcribe.hear).parameters.items():
+        assert name not in shown or shown[name].default == usual.default, name
 
 
 @pytest.mark.parametrize("pace", ["aria", "aria:1", "fixed:1:3", "text-first", "learned"])

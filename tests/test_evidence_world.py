@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from model.data.ask import item
+from model.data.shelf import Clip, shelf
 from model.omni import Omni
 from model.senses.message import Message
 from workbench.evidence import board, world
@@ -57,6 +59,28 @@ def test_figures_say_what_needs_no_senses(held):
     told, muted = experiment.figures(records)
     assert told.value == pytest.approx(87.5) and muted.value == pytest.approx(87.5)
     assert "blind 100 %" in told.note and muted.row.bar is None
+
+
+def test_foreigners_are_written_down_by_who_is_told_the_language(held):
+    here = shelf("test", held.store.root)
+    clip = Clip("wordnet-0", "Una casa.", "tuxpaint-es", "person", 1.0, "es", "A house.")
+    abroad = dataclasses.replace(here, foreign=(clip,))
+    one = world.Asked("a", item(0, abroad, "sound", "foreign"), abroad, False)
+    told = []
+
+    class Hearing(Knowing):
+        def hear(self, samples, rate, language="English"):
+            told.append((len(samples) / rate, language))
+            return self.answer
+
+    right, near, wrong = (world.write_down(Hearing(said), one)
+                          for said in ("Una casa.", "una cas", "Ein Haus im Wald."))  # fmt: skip
+    assert right.right and right.score == 1.0 and not near.right
+    assert 0.8 < near.score < 1.0 and wrong.score < 0.4
+    assert told == [(pytest.approx(one.item.scene.seconds, abs=0.1), "Spanish")] * 3
+    experiment = next(e for e in world.WORLD if e.name == "world-languages")
+    (found,) = experiment.figures([right, near])
+    assert found.value == pytest.approx(50 * (1 - near.score))
 
 
 def test_our_model_is_examined(held, tmp_path):

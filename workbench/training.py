@@ -166,14 +166,19 @@ def world(budget: OmitArgPrefixes[Budget]) -> None:
 
 
 @train.command
-def answer(budget: OmitArgPrefixes[Budget]) -> None:
-    """The Thinker alone: answer questions; what it hears and sees stays as it is."""
+def answer(budget: OmitArgPrefixes[Budget], before: Path | None = None) -> None:
+    """The Thinker alone: answer questions; what it hears and sees stays as it is.
+
+    Args:
+        before: folder of the model whose states at sounds are to stay, else that of `--start`
+    """
     from model.data.store import Store
+    from model.omni import Omni
     from model.train.answer import answer
 
     omni, store, shelves = _whole(budget), Store(budget.data), _shelves(budget)
-    run = budget.run("answer")
-    _told(answer(omni, store, budget.features, shelves, run, budget.recipe))
+    run, old = budget.run("answer"), Omni.load(before) if before else None
+    _told(answer(omni, store, budget.features, shelves, run, budget.recipe, before=old))
 
 
 @train.command
