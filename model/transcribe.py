@@ -14,7 +14,7 @@ words to expect: that one is taken, among all that ended. One beam, one view, `e
 and `behind=0` are greedy.
 
     hear(omni, audio)                 # what was said
-    hear(omni, audio, writing("Spanish"))
+    spelled_out(omni, audio)          # the same by the ear alone, of any language that it learnt
     clear(omni, audio, "A text.")     # how likely it is that this was said, and nothing else
 
 Left out: more than one transcript, times of words, a rule against short ones (probabilities are not
@@ -24,10 +24,12 @@ minute.
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from operator import mul
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.layers.past import positions
@@ -41,7 +43,6 @@ from model.senses.spell import STEPS, Laid, Named, further, lay, named, on, soun
 from model.turn import LONGEST, State, take_in
 
 TRANSCRIBE = "Transcribe the audio."
-FOREIGN = "Write down what is said in "  # and the name of a language
 BEAMS = 8
 VIEWS = 5
 SPREAD = 0.06  # between the speeds of two views
@@ -85,20 +86,24 @@ def hear(
 ) -> str:  # fmt: skip
     """What was said (or any other question about the sound), as text of at most `most` tokens;
     without `behind`, and to another question, what is likeliest as a whole."""
-    behind, strange = behind * verbatim(ask), strange * (ask == TRANSCRIBE)
+    behind = behind if ask == TRANSCRIBE else 0.0
     paths = texts(omni, begin(omni, audio, ask, views), most, beams, ear, strange, behind)
     found = [(path.score, omni.tokenizer.decode(path.tokens).strip()) for path in paths]
     return safest(found) if behind else found[0][1]
 
 
-def writing(language: str = "English") -> str:
-    """How one asks for what is said in a language."""
-    return TRANSCRIBE if language == "English" else f"{FOREIGN}{language}."
-
-
-def verbatim(ask: str) -> bool:
-    """Whether it is asked for the words themselves, in any language."""
-    return ask == TRANSCRIBE or ask.startswith(FOREIGN)
+@torch.inference_mode()
+def spelled_out(omni: Omni, audio: Audio, views: int = VIEWS) -> str:
+    """What the ear alone names, step by step, without the Thinker, which writes English only: of
+    all views what has the fewest letters that the others have not."""
+    found = []
+    for view in _views(audio, views):
+        prompt = omni.read([Message.of("user", view)], Clock(), 0)
+        steps = omni.speller(prompt.embeds[:, prompt.senses])[0]
+        named = [int(F.linear(part, omni.thinker.embed.weight).argmax(-1)) for part in steps]
+        tokens = [token for token, _ in groupby(named) if token != omni.tokenizer.tts_pad]
+        found.append(omni.tokenizer.decode(tokens).strip())
+    return min(found, key=lambda text: sum(levenshtein(text, other) for other in found))
 
 
 def safest(found: Sequence[tuple[float, str]]) -> str:
@@ -155,7 +160,7 @@ def _read(omni: Omni, audio: Audio, ask: str) -> Heard:
     state, prompt = State(), omni.read([Message.of("user", audio, ask)], Clock(), 0)
     hidden, states = take_in(omni, prompt, state), prompt.embeds[0, prompt.senses]
     spelled = None
-    if verbatim(ask) and len(states) * STEPS <= LONG:
+    if ask == TRANSCRIBE and len(states) * STEPS <= LONG:
         heard = named(omni.speller, states, omni.thinker.embed.weight, omni.tokenizer.tts_pad)
         spelled = Spelled(heard, lay(heard))
     return Heard(state.thinker, hidden, state.place, spelled)

@@ -6,14 +6,12 @@ import struct
 import sys
 from inspect import signature
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 import soundfile
 
 from model import transcribe
-from model.data.shelf import LANGUAGES, _foreign
 from model.omni import Omni, OmniConfig
 from workbench import cli
 from workbench.cli import main
@@ -90,14 +88,12 @@ def test_hear_pipes_into_say(question, model, capsys, monkeypatch):
     assert said.out == "" and Path("again.wav").exists()
 
 
-def test_another_language_is_asked_for_by_name(question, model, capsys):
-    assert main(["hear", question, "--language", "Greek", "--most", "6", "--model", model]) == 0
-    assert capsys.readouterr().err == ""
-    with pytest.raises(SystemExit) as told:
-        main(["hear", question, "--language", "Klingon", "--model", model])
-    assert told.value.code == 2 and "Klingon" in capsys.readouterr().err
-    here = {clip.language for split in ("train", "valid", "test") for clip in _foreign(split)}
-    assert {"English", *(LANGUAGES[name] for name in here)} <= set(get_args(cli.Language))
+def test_other_languages_are_spelled_by_the_ear(question, model, capsys):
+    omni = Omni.load(model)
+    said = transcribe.spelled_out(omni, next(pieces(question)))
+    assert main(["hear", question, "--foreign", "--json", "--model", model]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["text"] == said and told.err == ""
 
 
 def test_it_hears_as_the_model_does_by_itself():

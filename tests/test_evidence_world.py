@@ -61,7 +61,7 @@ def test_figures_say_what_needs_no_senses(held):
     assert "blind 100 %" in told.note and muted.row.bar is None
 
 
-def test_foreigners_are_written_down_by_who_is_told_the_language(held):
+def test_foreigners_are_written_down_by_the_ear(held):
     here = shelf("test", held.store.root)
     clip = Clip("wordnet-0", "Una casa.", "tuxpaint-es", "person", 1.0, "es", "A house.")
     abroad = dataclasses.replace(here, foreign=(clip,))
@@ -69,15 +69,15 @@ def test_foreigners_are_written_down_by_who_is_told_the_language(held):
     told = []
 
     class Hearing(Knowing):
-        def hear(self, samples, rate, language="English"):
-            told.append((len(samples) / rate, language))
+        def hear(self, samples, rate, foreign=False):
+            told.append((len(samples) / rate, foreign))
             return self.answer
 
     right, near, wrong = (world.write_down(Hearing(said), one)
                           for said in ("Una casa.", "una cas", "Ein Haus im Wald."))  # fmt: skip
     assert right.right and right.score == 1.0 and not near.right
     assert 0.8 < near.score < 1.0 and wrong.score < 0.4
-    assert told == [(pytest.approx(one.item.scene.seconds, abs=0.1), "Spanish")] * 3
+    assert told == [(pytest.approx(one.item.scene.seconds, abs=0.1), True)] * 3
     experiment = next(e for e in world.WORLD if e.name == "world-languages")
     (found,) = experiment.figures([right, near])
     assert found.value == pytest.approx(50 * (1 - near.score))

@@ -12,8 +12,10 @@ import torch
 from model.data.shelf import Clip, Shelf, shelf
 from model.data.store import Store
 from model.omni import Omni, OmniConfig
+from model.train.foreign import AROUND, FASTER, SLOWER, TongueData, spoken
 from model.train.loop import Recipe, Run
-from model.train.tongues import AROUND, FASTER, SLOWER, TongueData, spoken, tongues
+from model.train.spell import spell
+from model.train.tongues import tongues
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 SAID = ("Una casa.", "Рыба.", "Η γάτα.", "Un ou.")
@@ -53,6 +55,18 @@ def test_other_languages_are_learnt_and_the_rest_stays(omni, place, abroad, tmp_
     assert 0 < lines[9]["words"] < 1 and 0 < lines[9]["sounds"] < 1
     moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"ear", "speller"}
+
+
+def test_the_speller_learns_them_alone(omni, place, abroad, tmp_path):
+    before = {k: v.clone() for k, v in omni.state_dict().items()}
+    run = Run(tmp_path / "spell", steps=30, log_every=1, valid_every=10**6)
+    spell(omni, Store(place), place / "features", (abroad, abroad), run,
+          Recipe(lr=1e-2, warmup=0.0), sizes=(4, 8))  # fmt: skip
+    lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
+    foreign = [line["foreign"] for line in lines if "foreign" in line]
+    assert sum(foreign[-5:]) < 0.9 * sum(foreign[:5])
+    moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
+    assert moved == {"speller"}
 
 
 def test_a_clip_is_heard_anew_each_time_unless_it_is_held_out(omni, abroad):

@@ -9,7 +9,6 @@ from model.senses.message import Audio, Message
 from model.senses.spell import on, sounding
 from model.transcribe import (
     ELSE,
-    STRANGE,
     TRANSCRIBE,
     Path,
     begin,
@@ -17,8 +16,8 @@ from model.transcribe import (
     hear,
     likeliest,
     safest,
+    spelled_out,
     texts,
-    writing,
     wrong,
 )
 from model.turn import answer
@@ -139,17 +138,22 @@ def test_the_ear_is_asked_what_was_said_and_nothing_else():
     assert begin(omni, sound(61.0), views=1).heard[0].spelled is None, "a minute at most"
 
 
-@pytest.mark.parametrize("language", ["English", "Greek"])
-def test_what_was_said_in_any_language_is_laid_on_the_sound(language):
+@torch.inference_mode()
+def test_the_ear_alone_spells():
+    """The speller is made to name a token, another, and nothing, in the steps of every state."""
     omni = small()
-    assert all(heard.spelled for heard in asked(omni, ask=writing(language)).heard)
-    free, dear = (hear(omni, sound(0.4), writing(language), most=6, views=1, ear=0.0, strange=cost)
-                  for cost in (0.0, 9.0))  # fmt: skip
-    assert (free == dear) == (language != "English"), "the lexicon has English words alone"
-    exact = hear(omni, sound(0.4), writing(language), most=6, views=1, behind=0.0)
-    best = likeliest(omni, asked(omni, ask=writing(language)), 6,
-                     strange=STRANGE * (language == "English"))  # fmt: skip
-    assert exact == omni.tokenizer.decode(best.tokens).strip()
+    table, nothing = omni.thinker.embed.weight, omni.tokenizer.tts_pad
+    one, two = (omni.tokenizer.encode(text)[0] for text in (" ou", "a"))
+    omni.speller.weight.zero_()
+    names = torch.stack([30 * table[token] for token in (one, one, two, nothing)])
+    omni.speller.bias.copy_(names.flatten())
+    states = omni.ear.tokens(round(0.4 * 16_000))
+    assert spelled_out(omni, sound(0.4), views=1) == ("oua" if states == 1 else " ".join(
+        ["oua"] * states))  # fmt: skip
+    omni.speller.bias.copy_(names[[3, 3, 3, 3]].flatten())
+    assert spelled_out(omni, sound(0.4)) == ""
+    with pytest.raises(ValueError, match="0 views, expected 1 or more"):
+        spelled_out(omni, sound(0.4), views=0)
 
 
 def test_views_are_the_same_sound_at_other_speeds():

@@ -41,7 +41,7 @@ def train():
 
 
 def test_every_pad_gets_one_state(omni, train):
-    batches, marks = WorldData(omni, train, (3, 2, 2, 0))(0), omni.tokenizer
+    batches, marks = WorldData(omni, train, (3, 2, 2))(0), omni.tokenizer
     assert len(batches) > 1, "films are apart from pictures"
     for batch in batches:
         ids = batch.read.ids
@@ -58,7 +58,7 @@ def test_every_pad_gets_one_state(omni, train):
 
 def test_a_row_is_read_in_training_as_in_use(omni, train):
     """The same item through `Omni.read` and through a batch: the Thinker is given the same."""
-    data = WorldData(omni, train, (0, 0, 2, 0), clean=True, more=0)
+    data = WorldData(omni, train, (0, 0, 2), clean=True, more=0)
     reads, kept = World(omni, Hear(omni)).eval(), []
     hook = omni.thinker.register_forward_pre_hook(lambda _, args: kept.append(args[0]))
     with torch.no_grad():
@@ -152,7 +152,7 @@ def test_all_learn_together(train, tmp_path):
     run = Run(tmp_path / "world", steps=3, log_every=1, valid_every=10**6)
     store, cache = Store(tmp_path), tmp_path / "features"
     recipe = Recipe(lr=1e-3, warmup=0.0)
-    world(omni, store, cache, (train, train), run, recipe, size=4, sizes=(2, 1, 1, 1))
+    world(omni, store, cache, (train, train), run, recipe, size=4, sizes=(2, 1, 1))
     lines = (tmp_path / "world/metrics.jsonl").read_text().splitlines()
     assert all({"text", "read", "world"} <= json.loads(line).keys() for line in lines[:3])
     moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}

@@ -39,8 +39,6 @@ Out = Annotated[Path, arg(aliases=["-o"])]
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 CLIPS = (".mp4", ".m4v", ".mov", ".m4a", ".webm", ".mkv")
-Language = Literal["English", "Belarusian", "Bulgarian", "Catalan", "Danish", "Dutch", "French",
-                   "Greek", "Romanian", "Russian", "Spanish"]  # fmt: skip
 QUESTION = 60.0  # seconds: the longest recording that is answered
 
 app = SubcommandApp()
@@ -53,7 +51,7 @@ def hear(
     beams: int = 8,
     views: int = 5,
     ear: float = 1.0,
-    language: Language = "English",
+    foreign: bool = False,
     json: bool = False,
     model: str = "micro",
 ) -> None:
@@ -65,11 +63,12 @@ def hear(
         beams: beginnings of the text that are kept until the likeliest is found; 1 is fastest
         views: how often it is heard, at speeds about its own; 1 is fastest
         ear: what the tokens that the ear names count beside what the Thinker finds likely
-        language: in which it is said
+        foreign: it is no English: the ear alone spells it, without the Thinker (Belarusian,
+            Bulgarian, Catalan, Danish, Dutch, French, Greek, Romanian, Russian, Spanish)
         json: one JSON object a line, with times
         model: name or folder of a model
     """
-    from model.transcribe import hear, writing
+    from model.transcribe import hear, spelled_out
     from workbench.waveform import pieces
 
     heard = pieces(file)
@@ -77,7 +76,10 @@ def hear(
     omni = _load(model)
     for piece in chain([first], heard):
         start = perf_counter()
-        text = hear(omni, piece, writing(language), most, beams, views, ear)
+        if foreign:
+            text = spelled_out(omni, piece, views)
+        else:
+            text = hear(omni, piece, most=most, beams=beams, views=views, ear=ear)
         spent = perf_counter() - start
         if json:
             times = {"start": piece.start, "seconds": piece.seconds}

@@ -166,19 +166,14 @@ def world(budget: OmitArgPrefixes[Budget]) -> None:
 
 
 @train.command
-def answer(budget: OmitArgPrefixes[Budget], before: Path | None = None) -> None:
-    """The Thinker alone: answer questions; what it hears and sees stays as it is.
-
-    Args:
-        before: folder of the model whose states at sounds are to stay, else that of `--start`
-    """
+def answer(budget: OmitArgPrefixes[Budget]) -> None:
+    """The Thinker alone: answer questions; what it hears and sees stays as it is."""
     from model.data.store import Store
-    from model.omni import Omni
     from model.train.answer import answer
 
     omni, store, shelves = _whole(budget), Store(budget.data), _shelves(budget)
-    run, old = budget.run("answer"), Omni.load(before) if before else None
-    _told(answer(omni, store, budget.features, shelves, run, budget.recipe, before=old))
+    run = budget.run("answer")
+    _told(answer(omni, store, budget.features, shelves, run, budget.recipe))
 
 
 @train.command
@@ -198,8 +193,9 @@ def spell(budget: OmitArgPrefixes[Budget]) -> None:
     from model.data.store import Store
     from model.train.spell import spell
 
-    omni = _whole(budget)
-    _told(spell(omni, Store(budget.data), budget.features, budget.run("spell"), budget.recipe))
+    omni, store, shelves = _whole(budget), Store(budget.data), _shelves(budget)
+    run = budget.run("spell")
+    _told(spell(omni, store, budget.features, shelves, run, budget.recipe))
 
 
 @train.command

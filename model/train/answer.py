@@ -5,12 +5,10 @@ does, and a model can learn to answer in minutes what it has not learnt in hours
 once. But whoever trains on questions alone forgets the rest. So eye, ear and table of words are
 frozen, and a copy of the Thinker as it was says what is to stay (Li and Hoiem, "Learning without
 Forgetting", 2016): how it writes down sentences, and its states at sounds, to which the Talker and
-the head for turns listen. After `tongues` the Thinker before it says so, with the ear that it had.
-The head that is told where to listen is told the same of what it reads: what is to be said again is
-looked up where it stands.
+the head for turns listen. The head that is told where to listen is told the same of what it reads:
+what is to be said again is looked up where it stands.
 
     omni train answer --start model/checkpoints/micro --minutes 30
-    omni train answer --start runs/heard --before model/checkpoints/micro    # after `tongues`
 
 Left out: anything seen or heard anew.
 Letters: B rows, T tokens, N scored places, D width, V vocabulary.
@@ -35,18 +33,17 @@ from model.train.features import Features
 from model.train.loop import Recipe, Result, Run, train
 from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
-from model.train.world import KINDS, POINTING, WorldBatch, WorldData, embedded
+from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (6, 3, 1, 12)  # pictures, sounds, films and foreigners a batch
-ROWS = 16  # with sound a batch, half of them questions, the others sentences
+SIZES = (12, 4, 1)  # pictures, sounds and films a batch
+ROWS = 8  # with sound a batch, half of them questions, the others sentences
 SPLICED = 4  # more questions, put together from words that were said elsewhere
-READS = 48  # written questions a batch: they cost little
-SAID = 0.5  # what sentences as they were said count beside sentences as it wrote them before
+READS = 56  # written questions a batch: they cost little
 DROP = 0.2  # of the states of ear and eye: there are few recordings, which it would know by heart
 
 
 class AnswerBatch(NamedTuple):
-    """Questions to learn, and sentences to write down: rightly, and as before."""
+    """Questions to learn, and sentences that are to be written down as before."""
 
     hear: HearBatch
     sentences: int  # so many of its first rows
@@ -58,7 +55,6 @@ class Seen(NamedTuple):
     """Embeddings of what is read, heard and seen, for two Thinkers."""
 
     x: Tensor  # f[B, T, D]
-    was: Tensor  # f[B, T, D], for the one of before
     sounds: Tensor  # bool[B, T], states of the ear
     text: ReadBatch
 
@@ -76,17 +72,12 @@ class AnswerData:
 
 
 class Answer(nn.Module):
-    """The Thinker of a model, held to what `before` (the model itself, as it is) made of sounds."""
-
-    def __init__(self, omni: Omni, before: Omni | None = None):
+    def __init__(self, omni: Omni):
         super().__init__()
         self.thinker = omni.thinker
         self.thinker.embed.requires_grad_(False)
         self.thinker.turns.requires_grad_(False)
-        thinker, ear = deepcopy(omni.thinker), omni.ear
-        if before:
-            thinker, ear = before.thinker, before.ear
-        self.apart = [omni, thinker, ear]  # in a list: not trained, not saved
+        self.apart = [omni, deepcopy(omni.thinker)]  # in a list: not trained, not saved
         self.guided = Guided.into(omni.thinker.stack)
         self.balance = Balance(omni.thinker)
 
@@ -99,7 +90,6 @@ class Answer(nn.Module):
         copying = self.guided.loss(batch.copied)
         n = batch.sentences
         spoken, spoken_right = self.learnt(hidden[n:], targets[n:])
-        said, said_right = self.learnt(hidden[:n], targets[:n])
         kept = self.kept(hidden[:n], was.hidden[:n], targets[:n])
         states = shift(thought, was, hear.sounds)
         answers, wanted, looking = [], [], []
@@ -110,25 +100,22 @@ class Answer(nn.Module):
             answers.append(thought.hidden[scored])
             wanted.append(seen.text.targets[scored])
             looking.append(self.guided.loss(scene.heard) * len(wanted[-1]))
-            known = seen.sounds & (scene.kinds != KINDS.index("tongue"))[:, None]
-            if known.any():
-                states = states + shift(thought, self.was(seen), known)
+            if seen.sounds.any():
+                states = states + shift(thought, self.was(seen), seen.sounds)
         told, told_right = self.learnt(torch.cat(answers), torch.cat(wanted))
         pointing = torch.stack(looking).sum() / sum(map(len, wanted))
         balance = self.balance.take()
         pointing = pointing + copying
-        loss = written + spoken + told + SAID * said + POINTING * pointing + kept + states
-        loss = loss + 0.01 * balance
+        loss = written + spoken + told + POINTING * pointing + kept + states + 0.01 * balance
         return loss, {"read": written, "read_right": right, "asked": spoken,
                       "asked_right": spoken_right, "told": told, "told_right": told_right,
-                      "said": said, "said_right": said_right,
                       "pointing": pointing, "copying": copying, "kept": kept, "states": states,
                       "balance": balance}  # fmt: skip
 
     @torch.no_grad()
     def was(self, seen: Seen) -> Thought:
         """What the Thinker made of it before."""
-        return self.apart[1](seen.was, seen.text.places)[0]
+        return self.apart[1](seen.x, seen.text.places)[0]
 
     @torch.no_grad()
     def heard(self, batch: HearBatch) -> Seen:
@@ -137,8 +124,7 @@ class Answer(nn.Module):
         states, _ = omni.ear(ear.mel, window=float(ear.window), lengths=ear.frames)
         x = self.thinker.embed(batch.ids) * batch.keep.unsqueeze(-1)
         x = fill(x, sounds, states[held(ear.frames, ear.mel.shape[2])])
-        was = self.by_ear(x, sounds, ear.mel, ear.frames, float(ear.window))
-        return Seen(x, was, sounds, ReadBatch(batch.ids, batch.places, batch.targets))
+        return Seen(x, sounds, ReadBatch(batch.ids, batch.places, batch.targets))
 
     @torch.no_grad()
     def seen(self, batch: WorldBatch) -> Seen:
@@ -147,19 +133,8 @@ class Answer(nn.Module):
         marks = omni.tokenizer
         sounds = ids == marks.audio_pad
         sensed = sounds | (ids == marks.image_pad) | (ids == marks.video_pad)
-        some = F.dropout(torch.ones_like(x), DROP, self.training).where(sensed[..., None], 1.0)
-        was = self.by_ear(x, sounds, batch.mel, batch.frames)
-        return Seen(x * some, was * some, sounds, batch.read)
-
-    def by_ear(
-        self, x: Tensor, sounds: Tensor, mel: Tensor, frames: Tensor, window: float = 8.0
-    ) -> Tensor:
-        """The same with what the ear of before makes of the sounds."""
-        omni, _, ear = self.apart
-        if ear is omni.ear or not len(mel):
-            return x
-        states, _ = ear(mel, window=window, lengths=frames)
-        return fill(x, sounds, states[held(frames, mel.shape[2])])
+        x = torch.where(sensed[..., None], F.dropout(x, DROP, self.training), x)
+        return Seen(x, sounds, batch.read)
 
     def learnt(self, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Loss of the tokens to be written, and the share that was right."""
@@ -184,10 +159,10 @@ def shift(thought: Thought, was: Thought, at: Tensor) -> Tensor:
 def answer(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
     recipe: Recipe | None = None, rows: int = ROWS, spliced: int = SPLICED, reads: int = READS,
-    sizes: tuple[int, int, int, int] = SIZES, before: Omni | None = None,
+    sizes: tuple[int, int, int] = SIZES,
 ) -> Result:  # fmt: skip
     """Train the Thinker of a model that hears and sees; `cache` is the folder of the features."""
-    module = Answer(omni, before)
+    module = Answer(omni)
 
     def both(split: str, shelf: Shelf, clean: bool) -> AnswerData:
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=rows,

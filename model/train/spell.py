@@ -20,15 +20,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.data.shelf import Shelf
 from model.data.store import Store
 from model.omni import Omni
-from model.senses.spell import STEPS, sounding
+from model.senses.spell import STEPS
 from model.train.batch import EarBatch, alike, pad
 from model.train.features import Features
+from model.train.foreign import Tongue, TongueData, spoken
 from model.train.loop import Recipe, Result, Run, train
 from model.train.losses import IGNORE, accuracy, cross_entropy
 from model.train.stages import chances, ear_rows
 
+FOREIGN = 0.5  # what other languages count beside English
 TIMED = 0.5  # what naming each moment rightly counts beside the text as a whole
 
 
@@ -56,9 +59,14 @@ class SpellData:
         rng, marks = np.random.default_rng([self.seed, abs(step), step < 0]), self.omni.tokenizer
         drawn = alike(self.features.frames, self.size, rng, self.often)
         clips = [self.features[i] for i in drawn]
-        texts = [[t for t in marks.encode(clip.text) if sounding(marks.piece(t))] for clip in clips]
-        lengths, tokens = torch.tensor(list(map(len, texts))), [np.array(t, int) for t in texts]
-        return SpellBatch(ear_rows(clips, rng, self.clean, marks), pad(tokens, 0), lengths)
+        texts = [spoken(marks, clip.text) for clip in clips]
+        lengths = torch.tensor(list(map(len, texts)))
+        return SpellBatch(ear_rows(clips, rng, self.clean, marks), pad(texts, 0), lengths)
+
+
+class Both(NamedTuple):
+    english: SpellBatch
+    foreign: Tongue | None  # None: there are no recordings
 
 
 class Spell(nn.Module):
@@ -67,7 +75,8 @@ class Spell(nn.Module):
         self.speller = omni.speller
         self.apart = [omni]  # in a list: not trained, not saved
 
-    def forward(self, batch: SpellBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, both: Both) -> tuple[Tensor, dict[str, Tensor]]:
+        batch, tongue = both
         omni, ear = self.apart[0], batch.ear
         with torch.no_grad():
             states, _ = omni.ear(ear.mel, window=float(ear.window), lengths=ear.frames)
@@ -76,7 +85,14 @@ class Spell(nn.Module):
         timed = tokens != IGNORE
         each = cross_entropy(named[:, : tokens.shape[1]][timed], tokens[timed])
         right = accuracy(named[:, : tokens.shape[1]][timed], tokens[timed])
-        return whole + TIMED * each, {"whole": whole, "each": each, "spelled": right}
+        loss, metrics = whole + TIMED * each, {"whole": whole, "each": each, "spelled": right}
+        if tongue:
+            mel, frames, window, texts, lengths = tongue
+            with torch.no_grad():
+                states, _ = omni.ear(mel, window=float(window), lengths=frames)
+            metrics["foreign"], _ = whole_text(omni, states, frames, texts, lengths)
+            loss = loss + FOREIGN * metrics["foreign"]
+        return loss, metrics
 
 
 def whole_text(
@@ -94,11 +110,21 @@ def whole_text(
 
 
 def spell(
-    omni: Omni, store: Store, cache: Path, run: Run, recipe: Recipe | None = None, size: int = 64
-) -> Result:
-    """Train the speller of a model that hears; `cache` is the folder of the features."""
+    omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
+    recipe: Recipe | None = None, sizes: tuple[int, int] = (48, 48),
+) -> Result:  # fmt: skip
+    """Train the speller of a model that hears; `cache` is the folder of the features. A batch has
+    `sizes` clips, English ones and foreign ones."""
     module = Spell(omni)
-    data = SpellData(omni, Features.build(store, "train", cache), size, run.seed)
-    valid = SpellData(omni, Features.build(store, "valid", cache), size, run.seed, clean=True)
+
+    def both(split: str, shelf: Shelf, clean: bool):
+        features = Features.build(store, split, cache)
+        english = SpellData(omni, features, sizes[0], run.seed, clean)
+        if not shelf.foreign:
+            return lambda step: Both(english(step), None)
+        foreign = TongueData(omni.tokenizer, shelf, sizes[1], run.seed, clean)
+        return lambda step: Both(english(step), foreign(step))
+
+    data, valid = both("train", shelves[0], False), both("valid", shelves[1], True)
     held_out = [valid(-1 - i) for i in range(4)]
     return train(module, module, data, run, recipe or Recipe(lr=1e-3), held_out)

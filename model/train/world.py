@@ -53,7 +53,7 @@ from model.train.losses import IGNORE, accuracy, cross_entropy
 from model.train.ring import ROOMS, RingBatch, RingData, naming_loss, ringing
 from model.train.stages import Hear, HearData, fill, held
 
-KINDS = ("picture", "sound", "film", "tongue")  # tongue: sound in which a foreigner speaks
+KINDS = ("picture", "sound", "film")
 SHORTER = 3  # scenes of which the shortest is taken
 TOKENS = 1600  # of a batch, padding and all
 STRUCTURED = tuple(name for name in ASKED if name.startswith("caption structured"))
@@ -98,7 +98,7 @@ class WorldData:
 
     omni: Omni
     shelf: Shelf
-    sizes: tuple[int, int, int, int] = (7, 5, 4, 1)  # of KINDS
+    sizes: tuple[int, int, int] = (7, 6, 4)  # of KINDS
     seed: int = 0
     clean: bool = False  # held-out sounds are not distorted
     more: int = 5
@@ -120,19 +120,15 @@ class WorldData:
         Captions with times take the most words and are few among many tasks: films are often asked
         for one. What few scenes allow to be asked is asked as often as the rest. Mostly the
         shortest of some scenes is taken: one sound is easier to find than five, and costs less. Who
-        is asked for times is mostly told them, often enough to answer. A foreigner is written down,
-        where there are recordings of any.
+        is asked for times is mostly told them, often enough to answer.
         """
-        name, shown = "", KINDS[kind]
-        if shown == "tongue" and self.shelf.foreign:
-            name = "foreign"
-        elif shown == "film" and rng.random() < 0.3:
+        name = ""
+        if KINDS[kind] == "film" and rng.random() < 0.3:
             name = str(rng.choice(STRUCTURED))
-        elif shown != "film" and rng.random() < 0.7:
-            name = str(rng.choice(list((seen if shown == "picture" else heard).ASKED)))
+        elif KINDS[kind] != "film" and rng.random() < 0.7:
+            name = str(rng.choice(list((seen if KINDS[kind] == "picture" else heard).ASKED)))
         draws = SHORTER if rng.random() < 0.6 else 1
-        shown = "sound" if shown == "tongue" else shown
-        some = [item(int(rng.integers(2**31)), self.shelf, shown, name) for _ in range(draws)]
+        some = [item(int(rng.integers(2**31)), self.shelf, KINDS[kind], name) for _ in range(draws)]
         one = min(some, key=lambda one: one.scene.seconds)
         tasks = [one.task, *others(one, self.more, self.shelf)]
         if rng.random() < 0.9 and any(TIMED.search(task.answer) for task in tasks):
@@ -289,7 +285,7 @@ def world(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
     recipe: Recipe | None = None, start: Path | None = None, eye: Path | None = None,
     copies: Path | None = None, size: int = 26, alone: int = 8,
-    sizes: tuple[int, int, int, int] = WorldData.sizes,
+    sizes: tuple[int, int, int] = WorldData.sizes,
 ) -> Result:  # fmt: skip
     """Train eye, ear and Thinker on scenes and on what `hear` and `look` train on; `start`
     is a checkpoint of `hear` (or of `world`), `eye` one of `look`; `copies`: features of clips

@@ -17,7 +17,7 @@ from model.omni import Omni
 from model.rehearse import rehearse
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
-from model.transcribe import hear, writing
+from model.transcribe import hear, spelled_out
 from model.turn import Chunk, State, Voice, answer, imitated, say
 
 RATE = 24_000  # of everything a candidate says
@@ -38,7 +38,7 @@ class Candidate(Protocol):
         """The same sound, through the codec; 24 kHz."""
         ...
 
-    def hear(self, samples: np.ndarray, rate: int, language: str = "English") -> str: ...
+    def hear(self, samples: np.ndarray, rate: int, foreign: bool = False) -> str: ...
 
     def say(self, text: str, voice: str, pace: str, once: bool = False) -> Said:
         """A text, as well as it can; `once`: streamed, at the first attempt."""
@@ -74,8 +74,8 @@ class Ours:
             copy = self.omni.codec.decode(self.omni.codec.encode(wave[None]))
         return copy[0, : len(wave)].float().numpy()
 
-    def hear(self, samples: np.ndarray, rate: int, language: str = "English") -> str:
-        return hear(self.omni, Audio(samples, rate), writing(language))
+    def hear(self, samples: np.ndarray, rate: int, foreign: bool = False) -> str:
+        return (spelled_out if foreign else hear)(self.omni, Audio(samples, rate))
 
     def say(self, text: str, voice: str, pace_: str, once: bool = False) -> Said:
         state, aloud = State(), say if once else rehearse

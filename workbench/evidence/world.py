@@ -4,7 +4,7 @@ Scenes, recordings, styles and phrasings are those of the test (model/data/ask.p
 answer is judged by the question's own check. Beside each figure stand two that need no senses: the
 same model with the question alone ("blind"), and always the most common answer of each task. What
 is asked about times is asked again with nothing that tells the time ("muted"). What is said in
-other languages is written down as `omni hear --language` does.
+other languages is written down as `omni hear --foreign` does.
 
     omni eval world --items 200
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from model.data.ask import Item, item
 from model.data.catalog import SEEN_STYLES
-from model.data.shelf import LANGUAGES, Shelf, shelf
+from model.data.shelf import Shelf, shelf
 from model.senses.message import Message, Text
 from workbench.evidence.candidate import Candidate
 from workbench.evidence.experiment import Experiment
@@ -90,10 +90,9 @@ def measure(candidate: Candidate, asked: Asked) -> Answered:
 
 
 def write_down(candidate: Candidate, asked: Asked) -> Answered:
-    """What a foreigner says, as it is heard by who is told the language alone."""
-    task, line = asked.item.task, asked.item.scene.lines[0]
-    audio = _written(asked).parts[0]
-    said = candidate.hear(audio.samples, audio.rate, LANGUAGES[line.language])
+    """What a foreigner says, as the ear alone spells it."""
+    task, audio = asked.item.task, _written(asked).parts[0]
+    said = candidate.hear(audio.samples, audio.rate, foreign=True)
     right = task.check.right(said)
     return Answered(asked.id, task.name, task.question, task.answer, said, task.check.score(said),
                     right, False, right, False)  # fmt: skip
