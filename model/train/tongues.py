@@ -5,8 +5,8 @@
 
 Thinker and Talker have learnt to listen to the ear that is, so that one says what is to stay (Li
 and Hoiem, "Learning without Forgetting", 2016). Its states move nevertheless: the Thinker follows
-half of the way (`omni train blend`), where English by unknown voices is heard better than at both
-ends; `spell`, after that, names what the ear has of the other languages there.
+half of the way (`omni train blend`), where unknown voices are understood as well as at the end, and
+known ones as well as before; `spell`, after that, names what the ear has of other languages there.
 
     omni train tongues --start model/checkpoints/micro --minutes 40
 
