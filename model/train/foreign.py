@@ -56,8 +56,8 @@ class TongueData:
             )
         bar = tqdm(clips, desc=f"tongues {self.shelf.split}", unit="clip", mininterval=10)
         self.mels = [_mel(self.shelf.speech(clip.id)) for clip in bar]
-        spoken = [clip.language for clip in clips]
-        chances = np.array([1 / max(RARE, spoken.count(language)) for language in spoken])
+        languages = [clip.language for clip in clips]
+        chances = np.array([1 / max(RARE, languages.count(one)) for one in languages])
         self.often = np.cumsum(chances) / chances.sum()
 
     def __call__(self, step: int) -> Tongue:
