@@ -80,7 +80,7 @@ def _attempt(
     generator: torch.Generator,
 ) -> Attempt:  # fmt: skip
     stream = speak(omni, iter(words), state, voice, pace, how, generator)
-    chunks = list(render(omni, stream, state))
+    chunks = list(render(omni, stream, state, voice.colour))
     sound = np.concatenate([np.zeros(0, np.float32), *(chunk.audio for chunk in chunks)])
     said = "".join(word.text for word in words).strip()
     found = clear(omni, Audio(sound, RATE), said, VIEWS) if len(sound) else -np.inf

@@ -32,6 +32,7 @@ from model.sampling import Sampling
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
 from model.speech.codec import RATE
+from model.speech.colour import colour, tint
 
 PIECE = 1024  # prompt tokens taken at once: a long prompt in pieces equals the prompt at once
 LONGEST = 256  # text tokens of one answer
@@ -73,11 +74,13 @@ class Voice:
 
     `name` is a trained voice ("heart"), with words of manner if you like ("heart, fast, loud"), or
     a description ("a man with a deep voice, speaking slowly"). `codes` are frames of somebody's own
-    speech (`imitated`); beside them `name` holds a manner or nothing.
+    speech (`imitated`); beside them `name` holds a manner or nothing, and `colour` is the filter
+    that gives the sound what such codes do not hold (speech/colour.py).
     """
 
     name: str = "heart"
     codes: Tensor | None = None  # i64[frames, K]
+    colour: Tensor | None = None  # f32[taps]
 
     @property
     def tempo(self) -> float:
@@ -256,18 +259,25 @@ def sample(audio: Audio) -> Tensor:
 @torch.no_grad()
 def imitated(omni: Omni, audio: Audio, manner: str = "") -> Voice:
     """A voice like the one that is heard in a recording; `manner` may add "fast, loud"."""
-    return Voice(manner, omni.codec.encode(sample(audio)[None])[0].T)
+    wave = sample(audio)
+    codes = omni.codec.encode(wave[None])
+    return Voice(manner, codes[0].T, colour(wave, omni.codec.decode(codes)[0, : len(wave)]))
 
 
 @torch.inference_mode()
-def render(omni: Omni, stream: Iterator[Word | Frame], state: State) -> Iterator[Chunk]:
-    """Codes to sound, frame by frame; words go by as text."""
-    silent = np.zeros(0, np.float32)
+def render(
+    omni: Omni, stream: Iterator[Word | Frame], state: State, taps: Tensor | None = None
+) -> Iterator[Chunk]:
+    """Codes to sound, frame by frame, in the colour of a voice, if it has one; words go by as
+    text."""
+    silent, before = np.zeros(0, np.float32), None
     for item in stream:
         if isinstance(item, Word):
             yield Chunk(silent, item.text)
         else:
             wave, state.wave = omni.code2wav(item.codes[None, :, None], state.wave)
+            if taps is not None:
+                wave, before = tint(wave, taps, before)
             yield Chunk(wave[0].detach().float().numpy())
 
 
@@ -308,12 +318,11 @@ def spelled(omni: Omni, text: str) -> Iterator[Word]:
 
 
 def _voiced(omni, words, state, voice, pace, how, generator, aloud) -> Iterator[Chunk]:
+    voice, stream = voice or Voice(), words
     if aloud:
-        stream = speak(omni, words, state, voice or Voice(), pace or Aria(), how, generator)
-    else:
-        stream = words
+        stream = speak(omni, words, state, voice, pace or Aria(), how, generator)
     try:
-        yield from render(omni, stream, state)
+        yield from render(omni, stream, state, voice.colour)
     finally:
         words.close()
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 import workbench as wb
 from model.senses.message import Audio, Image
+from model.turn import Voice
 from workbench.chat.files import received, told, write
 from workbench.chat.settings import CHANGES, Settings
 from workbench.chat.talk import KEPT, WINDOW, Answer, Talk, _unspoken
@@ -194,18 +196,20 @@ def test_bad_settings_are_refused_in_a_sentence(given, told):
 
 
 def test_a_voice_is_a_name_or_words_or_a_recording_in_a_manner(desk, short):
-    codes = np.zeros((30, 8), np.int16)  # frames of eight books
+    voice = Voice("", torch.zeros(30, 8, dtype=torch.long), torch.eye(1, 8)[0])
     for given, words in (
         ({"voice": "male", "mood": "sad", "speed": "slow"}, "male, slow, sad"),
         ({"voice": "described", "described": " a  low voice ", "volume": "loud"},
          "a low voice, loud"),
-        ({"voice": "sampled", "sample": codes, "speed": "fast"}, "fast"),
+        ({"voice": "sampled", "sample": voice, "speed": "fast"}, "fast"),
     ):  # fmt: skip
         settings = Settings(**given)
         assert settings.told() == words
         *_, shown = Talk(desk, "a").ask("Hi", [], settings)
         assert last(shown)["state"] == "done", last(shown)["error"]
-    assert Settings(sample=codes).how()["voice_codes"] is None
+    assert Settings(sample=voice).how()["voice_codes"] is None
+    found = Settings(voice="sampled", sample=voice).how()
+    assert found["voice_codes"].shape == (30, 8) and found["voice_colour"].shape == (8,)
 
 
 def test_uploads_are_what_their_bytes_are(tmp_path):

@@ -34,6 +34,7 @@ def run() -> Run:
         (Message("assistant", (call,)), Message("user", (sound, Text(HOSTILE)))),
         most=3,
         voice_codes=np.arange(16, dtype=np.int16).reshape(2, 8),
+        voice_colour=np.eye(1, 8, dtype=np.float32)[0],
         speech_temperature=1.0,
     )
     edits = (ban_expert(1, [0]), fixed_ratio(1, 2))

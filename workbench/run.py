@@ -40,6 +40,7 @@ class Inputs(Checked):
     speak: bool = True
     voice: str = "heart"
     voice_codes: Int16[np.ndarray, "F B"] | None = None  # speech of the voice to imitate
+    voice_colour: Float32[np.ndarray, " T"] | None = None  # and the filter of its sound, in taps
     pace: Pace = Aria()
     interval: float | None = None  # seconds between timestamps inside audio
     compact: bool = False  # places of a video without gaps

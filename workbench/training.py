@@ -85,18 +85,19 @@ def codec(budget: OmitArgPrefixes[Budget]) -> None:
 
 @train.command
 def render(budget: OmitArgPrefixes[Budget]) -> None:
-    """The codec's renderer alone: the codes keep their meaning, the sound gets better."""
+    """Renderer and encoder of the codec: the codes keep their meaning, the sound gets better."""
     from model.omni import Omni, OmniConfig
-    from model.train.codec import CodecStage, train_renderer
+    from model.train.codec import CodecStage, load_codec, train_renderer
     from model.train.listener import Listener
     from model.train.pack import HEAR, checkpoint
 
-    stage = CodecStage() if budget.lr is None else CodecStage(lr=budget.lr)
-    start = budget.start or _needed(budget.runs, "codec")
+    stage = CodecStage.later() if budget.lr is None else CodecStage.later(budget.lr)
+    omni, start = _begun(budget)
+    if start or not budget.start:
+        omni.codec = load_codec(start or _needed(budget.runs, "codec"))
     ear = checkpoint(budget.runs, *HEAR, "ear")
     listener = Listener.of(ear, Omni(OmniConfig.micro())) if ear else None
-    run = budget.run("render")
-    _told(train_renderer(budget.data, run, start, stage, listener=listener))
+    _told(train_renderer(budget.data, budget.run("render"), omni.codec, stage, listener))
 
 
 @train.command

@@ -101,7 +101,7 @@ class Watch:
         words = self._noted(self._words(inputs, clock, generator))
         try:
             stream = self._spoken(words, inputs, generator) if inputs.speak else words
-            for chunk in render(self.omni, stream, self.state):
+            for chunk in render(self.omni, stream, self.state, speaker(inputs).colour):
                 self._emit(chunk)
                 yield chunk
         finally:
@@ -136,10 +136,10 @@ class Watch:
     def _spoken(
         self, words: Iterator[Word], inputs: Inputs, generator: torch.Generator
     ) -> Iterator[Word | Frame]:
-        codes = inputs.voice_codes
-        voice = Voice(inputs.voice, None if codes is None else torch.from_numpy(codes).long())
         how = Sampling(inputs.speech_temperature, inputs.top_k, inputs.top_p)
-        for item in self.speak(self.omni, words, self.state, voice, inputs.pace, how, generator):
+        for item in self.speak(
+            self.omni, words, self.state, speaker(inputs), inputs.pace, how, generator
+        ):
             if isinstance(item, Frame):
                 self.mark("first frame")
                 self.frames.append(item.codes)
@@ -248,6 +248,16 @@ class Watch:
         starts = np.searchsorted(sentences, sentences)  # where each one's stream begins
         running = np.arange(len(sentences)) - starts
         return table(self.stream, np.stack([running] * 3, axis=1))
+
+
+def speaker(inputs: Inputs) -> Voice:
+    """Who is to speak, as the Talker is told."""
+    codes, taps = inputs.voice_codes, inputs.voice_colour
+    return Voice(
+        inputs.voice,
+        None if codes is None else torch.from_numpy(codes).long(),
+        None if taps is None else torch.from_numpy(taps),
+    )
 
 
 def context(prompt: Prompt, sentence: int, sensed: bool = False) -> list[Position]:

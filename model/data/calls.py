@@ -4,7 +4,7 @@
 
 Some thousand short clips by random speakers of the bendable voice and, where Kokoro's voices are
 given, by those. The test has phrasings and voices of its own: speakers drawn from another seed, and
-the four Kokoro voices that no training hears. Valid has the phrasings of training.
+the four Kokoro voices that no training hears. Valid has phrasings of its own too.
 
 Left out: real people; laughing, humming a tune, breathing.
 
@@ -31,7 +31,28 @@ BACKCHANNELS = {
         "interesting", "how nice", "oh no", "oh dear", "ha", "huh", "aw", "hm", "ooh", "mm, okay",
         "well well", "yes of course", "I believe you", "that's great", "so true", "okay then",
         "yeah, true", "ah, good", "right, I see", "sure thing", "you are right", "I agree",
-        "good idea", "clear", "same here", "not bad",
+        "good idea", "clear", "same here", "not bad", "hm hm", "uh-huh, yes", "mhm, right",
+        "hmm, interesting", "oh my", "my my", "goodness", "gosh", "whoa", "amazing", "brilliant",
+        "wonderful", "excellent", "fantastic", "super", "beautiful", "funny", "that's funny",
+        "that's nice", "that's good", "that's cool", "how lovely", "how funny", "how strange",
+        "strange", "poor you", "poor thing", "too bad", "what a pity", "such a pity", "sad",
+        "I hear you", "I know, right", "I know that", "I think so", "I think so too", "I guess",
+        "I suppose so", "I hope so", "I bet", "me too", "me neither", "you bet", "you don't say",
+        "is that so", "is it", "did you", "does it", "was it", "are they", "no way", "no kidding",
+        "for sure", "for real", "surely", "totally", "obviously", "naturally", "correct", "agreed",
+        "granted", "good for you", "well done", "good to know", "good thinking", "lucky you",
+        "as you say", "just so", "quite", "quite so", "quite right", "very true", "very well",
+        "very clever", "clever", "neat", "sweet", "thank you", "thanks", "go on", "do go on",
+        "tell me more", "and then", "no problem", "no worries", "with you so far", "I follow",
+        "I follow you", "following you", "I can imagine", "I understand", "okay, I understand",
+        "yes, I know", "yeah, I know", "oh, I know", "of course, yes", "it is", "it does",
+        "they do", "so it is", "so I heard", "so I see", "it seems so", "all good", "all clear",
+    ),
+    "valid": (
+        "mmm", "yes, mm-hm", "ah, right", "oh, lovely", "hmm, okay", "splendid", "how true",
+        "just like that", "I thought so", "oh, that's good", "never", "fabulous", "true, true",
+        "sure, sure", "yes, fair", "what a story", "nice one", "you too", "oh boy", "so they say",
+        "right you are", "yes, right", "okay, nice", "that figures",
     ),
     "test": (
         "mm", "yup", "aha", "got it", "ah okay", "yes yes", "oh right", "exactly", "makes sense",
@@ -55,7 +76,63 @@ INTERRUPTIONS = {
         "that's not what I meant", "no, you got it wrong", "let me ask you this", "slow down",
         "give me a second", "not now", "quiet, please", "enough", "that is enough", "go back",
         "I changed my mind", "forget it", "actually, I want something else", "start again",
-        "tell me something else", "please, one moment",
+        "tell me something else", "please, one moment", "no", "no, please", "oh, wait", "oh, stop",
+        "stop, stop", "wait, wait", "wait, wait, wait", "no, no, no", "hey", "hello", "sorry",
+        "listen", "look", "silence", "hush", "pause", "pause, please", "cancel", "cancel that",
+        "shut up", "skip that", "skip this", "skip it", "next one, please", "next", "too long",
+        "too loud", "that is too loud", "speak louder", "speak up, please", "not so loud, please",
+        "you are too fast", "go slower", "not so quick", "what did you say", "I can't hear you",
+        "I couldn't hear that", "I did not get that", "I did not catch the name", "repeat, please",
+        "again, please", "once more, please", "from the start, please", "start over",
+        "go back a bit",
+        "go back to the first one", "what was the first one", "what was the last word",
+        "before you go on", "before that, a question", "a quick question", "one question",
+        "question", "I have another question", "may I ask you something", "could I ask one thing",
+        "can I interrupt you", "may I interrupt", "let me interrupt you", "let me finish",
+        "let me explain", "let me think", "let me add something", "let me tell you what I want",
+        "I want to say something", "I want something different", "I need something else now",
+        "I was not finished", "I was still talking", "I am not done yet",
+        "I asked for the other one",
+        "I asked about tomorrow", "I said Tuesday", "I said the red one", "I meant the blue one",
+        "I meant next week", "I don't want that", "I don't need that", "I don't think so",
+        "I don't agree", "I disagree", "I know that already", "I heard that before",
+        "you said that already", "you told me that already", "you misunderstood me",
+        "you are wrong", "you made a mistake", "that was a mistake", "that can't be right",
+        "that's not right", "this is wrong", "it is not like that",
+        "it was the other way round", "wrong one", "wrong answer", "wrong, wrong", "nonsense",
+        "not like this", "not this one", "not today", "not the green one", "the other one, please",
+        "the first one, please", "something else, please", "another one, please", "do another one",
+        "try again", "try something else", "change the subject", "can you change that",
+        "can you say it shorter", "make it shorter", "shorter, please", "get to the point",
+        "what is your point", "and what about me", "what about the price", "what about Sunday",
+        "but what about the others", "but how", "but when", "but who", "but where", "but which one",
+        "but I said no", "but I wanted two", "how much is it", "how far is it", "how long is that",
+        "where is that", "where was that", "who said that", "who was it", "what is that",
+        "what for",
+        "why", "why not", "why do you say that", "when", "where", "how", "which", "which day",
+        "are you sure about that", "is that really true", "do you hear me", "can you hear me",
+        "please be quiet", "please be still", "please listen", "please don't", "please, not that",
+        "don't", "don't do that", "don't say that", "leave it", "leave that out", "drop it",
+        "that will do", "that will be all", "it's enough", "no more, please", "no more",
+        "finish now",
+        "time out", "break", "back up a bit", "back to the question", "someone is at the door",
+        "my phone is ringing", "I have to go now", "I must go", "good bye now", "come back later",
+        "later, please", "in a minute", "a minute, please", "a moment, please", "wait for me",
+        "wait until I am ready", "wait, I have to write that down", "let me write that down",
+        "sorry, could you wait", "sorry, I have to stop you", "sorry, that is not it",
+        "excuse me, what", "excuse me, one thing", "hey, listen", "hey, over here", "okay, stop",
+        "okay, enough", "okay, wait", "okay, but why", "yes, but", "yes, but not now",
+        "yes, but I meant the other", "well, no", "well, actually", "actually, wait",
+        "actually, I was asking something", "um, no", "uh, wait", "oh dear, stop",
+        "right, but wait",
+    ),
+    "valid": (
+        "halt", "wait up", "stop this", "one thing, please", "now wait", "no, thank you",
+        "hold that thought", "I beg your pardon", "let's stop here", "no, the second one",
+        "that is not mine", "I meant Friday", "how do you mean", "what do you want", "not again",
+        "hold it there", "may I say one thing", "please stop talking", "sorry, which one",
+        "could you stop now", "that's not my question", "hey you", "can I say something",
+        "wait, not yet",
     ),
     "test": (
         "hang on", "stop, please", "wait a second", "no, stop", "hold on, please", "no, not that",
@@ -64,9 +141,9 @@ INTERRUPTIONS = {
         "what do you mean",
     ),
 }  # fmt: skip
-SPEAKERS = {"train": 160, "valid": 10, "test": 40}  # of the bendable voice
+SPEAKERS = {"train": 320, "valid": 24, "test": 40}  # of the bendable voice
 EACH = 14  # phrases a speaker says
-KOKORO_EACH = {"train": 20, "valid": 0, "test": 8}  # phrases a Kokoro voice says
+KOKORO_EACH = {"train": 30, "valid": 0, "test": 8}  # phrases a Kokoro voice says
 
 
 def plan(seed: int = 0) -> list[Shard]:
@@ -93,7 +170,7 @@ def _said(split: str, voice: Voice, count: int, maker: str, rng: np.random.Gener
     clips = {}
     for i in range(count):
         kind, phrases = ("interrupt", INTERRUPTIONS) if i % 2 else ("backchannel", BACKCHANNELS)
-        text = str(rng.choice(phrases["test" if split == "test" else "train"]))
+        text = str(rng.choice(phrases[split]))
         text += str(rng.choice([".", "!", "?"], p=[0.7, 0.15, 0.15]))
         made = clip(text, f"{maker}{kind}", voice)
         clips[made.id] = made

@@ -1,8 +1,8 @@
 """The codec stage: waveforms in, the same waveforms out, and codebook 0 taught what is being said.
 
     train_codec("datasets", Run(out=Path("runs/codec"), minutes=40))
-    train_renderer("datasets", Run(out=Path("runs/render"), minutes=40), start="runs/codec/...")
     codec = load_codec("runs/codec/last.safetensors")
+    train_renderer("datasets", Run(out=Path("runs/render"), minutes=40), codec)
     tokenise(Store().spoken("train"), codec, Path("runs/codes/train.npz"), copies=3)
 
 Loss = log-mel L1 and spectral convergence at four resolutions + waveform L1 + commitment
@@ -17,6 +17,7 @@ Letters: B batch, N samples, S frames of 80 ms, K codebooks.
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from model.data.phones import PHONES, frames
 from model.data.store import Clips, Store
 from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
+from model.speech.encoder import SpeechEncoder
 from model.speech.quantizer import Quantized
 from model.train.loop import Recipe, Result, Run, train, weights
 
@@ -52,12 +54,18 @@ class CodecStage:
     lr: float = 1e-3
     clips: int = 8000  # at most, drawn at random; they are kept in memory
     named: float = 0.9  # this share of the crops is of the voices that will speak
+    kokoro: float = 0.0  # and this one of Kokoro's, all of whose clips are taken
     all_codebooks: float = 0.5  # this share of the items keeps every codebook
     convergence: float = 0.5
     wave: float = 1.0
     commitment: float = 0.25
     phones: float = 0.3
     listener: float = 0.5
+
+    @classmethod
+    def later(cls, lr: float = 8e-4) -> "CodecStage":
+        """For `train_renderer`."""
+        return cls(lr=lr, clips=12_000, named=0.6, kokoro=0.25, all_codebooks=0.85, listener=1.0)
 
 
 def train_codec(
@@ -88,21 +96,21 @@ def train_codec(
 def train_renderer(
     root: str | Path,
     run: Run,
-    start: str | Path,
+    codec: Codec,
     stage: CodecStage | None = None,
-    config: CodecConfig | None = None,
     listener: nn.Module | None = None,
 ) -> Result:
-    """Go on with the renderer alone: encoder and codebooks of `start` stay, so codes keep their
-    meaning, and a Talker can be trained on them at the same time. A `listener` (listener.py) adds
-    to the loss whether the sound is understood."""
-    stage = stage or CodecStage()
-    codec = load_codec(start, config)
-    codec.renderer.requires_grad_(True)
+    """Go on with renderer and encoder: the codebooks stay, and half of the crops are rendered from
+    the codes that the encoder of the beginning chooses, so that codes keep their meaning for a
+    Talker that has learnt them. A `listener` (listener.py) adds to the loss whether the sound is
+    understood."""
+    stage = stage or CodecStage.later()
+    former = deepcopy(codec.encoder).eval().requires_grad_(False)
+    codec.requires_grad_(True)
     spectra = MultiScale()
     return _train(
         nn.ModuleDict({"codec": codec}),
-        lambda batch: renderer_loss(codec, spectra, batch, stage, listener),
+        lambda batch: renderer_loss(codec, former, spectra, batch, stage, listener),
         root,
         run,
         stage,
@@ -145,25 +153,30 @@ class Pool:
         self.stage = stage
         self.waves: list[np.ndarray] = []
         self.phones: list[np.ndarray] = []
-        named, lengths = [], []
+        kinds, lengths = [], []
         most = min(most or stage.clips, len(clips))
-        chosen = np.sort(np.random.default_rng(0).permutation(len(clips))[:most]).tolist()
-        for i in tqdm(chosen, desc="reading clips", mininterval=5):
+        chosen = set(np.random.default_rng(0).permutation(len(clips))[:most].tolist())
+        if stage.kokoro:
+            sources = clips.column("source")
+            chosen |= {i for i, source in enumerate(sources) if source == "kokoro"}
+        for i in tqdm(sorted(chosen), desc="reading clips", mininterval=5):
             clip = clips[i]
             self.waves.append((clip.samples * 32767).astype(np.int16))
             ticks = -(-len(clip.samples) // TICK)
             self.phones.append(
                 frames(clip.phones, clip.units, float(TICK_MS), ticks).astype(np.int8)
             )
-            named.append(clip.voice in NAMED)
+            of = "kokoro" if clip.source == "kokoro" else "other"
+            kinds.append("named" if clip.voice in NAMED else of)
             lengths.append(len(clip.samples))
         if not self.waves:
             raise ValueError("there are no clips to train on; `omni data build micro` makes them")
         chances = np.asarray(lengths, np.float64)
-        is_named = np.asarray(named)
-        if is_named.any() and not is_named.all():
-            chances[is_named] *= stage.named / chances[is_named].sum()
-            chances[~is_named] *= (1 - stage.named) / chances[~is_named].sum()
+        shares = {"named": stage.named, "kokoro": stage.kokoro}
+        shares["other"] = 1 - sum(shares.values())
+        for kind in set(kinds):
+            here = np.asarray(kinds) == kind
+            chances[here] *= shares[kind] / chances[here].sum()
         self.chances = np.cumsum(chances / chances.sum())
 
     def batch(self, draw: np.random.Generator) -> dict[str, Tensor]:
@@ -245,18 +258,26 @@ def codec_loss(
 
 def renderer_loss(
     codec: Codec,
+    former: SpeechEncoder,
     spectra: "MultiScale",
     batch: Mapping[str, Tensor],
     stage: CodecStage,
     listener: nn.Module | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    wave = batch["wave"]
+    """The first half of a batch is said in the codes of the `former` encoder."""
+    wave, half = batch["wave"], len(batch["wave"]) // 2
     with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
-        codes = codec.quantizer.encode(codec.encoder(wave[:, AHEAD:])[0])
-        keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
-        vectors = codec.quantizer.embed(codes, keep)
-    rebuilt = codec.renderer.render(vectors)[0]
+        known = former(wave[:half, AHEAD:])[0]
+    latents = torch.cat([known, codec.encoder(wave[half:, AHEAD:])[0].float()])
+    keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
+    with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
+        codes = codec.quantizer.encode(latents)
+        entries, vectors = codec.quantizer.embed(codes), codec.quantizer.embed(codes, keep)
+    commitment = F.mse_loss(latents[half:], entries[half:])
+    rebuilt = codec.renderer.render(vectors + latents - latents.detach())[0]
     total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
+    total = total + stage.commitment * commitment
+    metrics |= {"commitment": commitment}
     if listener:
         understood = listener(rebuilt[:, AHEAD:], wave[:, AHEAD:-AHEAD])
         total, metrics = total + stage.listener * understood, metrics | {"listener": understood}

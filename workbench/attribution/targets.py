@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from model.omni import Omni, Prompt
-from model.turn import State, Voice, opening
+from model.turn import State, opening
 from workbench.run import UNITS, Run
+from workbench.watch import speaker
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,7 @@ class Spoken:
         x = pad_sequence([p.embeds[0] for p in prompts], batch_first=True)
         places = pad_sequence([p.places[:, 0].T for p in prompts], batch_first=True)
         thought, _ = omni.thinker(x, places.permute(2, 0, 1))
-        run, scores = self.run, {}
-        codes = run.inputs.voice_codes
-        voice = Voice(run.inputs.voice, None if codes is None else torch.from_numpy(codes).long())
+        run, scores, voice = self.run, {}, speaker(self.run.inputs)
         heard = [
             opening(omni, State(context=p, middle=thought.middle[b, : len(p.ids)]), voice)[0]
             for b, p in enumerate(prompts)

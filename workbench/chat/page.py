@@ -22,7 +22,7 @@ import numpy as np
 
 from model.data.describe import PUT
 from model.senses.message import Audio
-from model.turn import imitated
+from model.turn import Voice, imitated
 from widgets.view import shown
 from workbench.chat.ear import Ears
 from workbench.chat.files import write
@@ -120,12 +120,12 @@ class Visitors:
             raise ValueError(GONE)
         return found[0]
 
-    def voice(self, data: bytes) -> np.ndarray:
-        """Codes of the voice in an upload."""
+    def voice(self, data: bytes) -> Voice:
+        """The voice in an upload."""
         heard = upload(data, "the recording of a voice", self.desk.rate)
         if not isinstance(heard, Audio):
             raise ValueError("the voice is to be heard, but this is a picture")
-        return imitated(self.ears.omni, heard).codes.numpy().astype(np.int16)
+        return imitated(self.ears.omni, heard)
 
     @contextmanager
     def call(self, request: gr.Request) -> Iterator[Talk]:
@@ -450,10 +450,10 @@ def _endpoint(visitors: Visitors) -> Callable:
         `sound` is a recording (wav, flac, ogg or mp3) in base64. `voice` is a name; or "described",
         in words (`described`); or "sampled", as in a recording in base64 (`sample`, 3 to 10 s)."""
         try:
-            codes = visitors.voice(b64decode(sample, validate=True)) if sample else None
+            voice_heard = visitors.voice(b64decode(sample, validate=True)) if sample else None
             settings = Settings(
                 speak, voice, described, speed, volume, mood, pace, temperature, seed, system,
-                change=change, sample=codes,
+                change=change, sample=voice_heard,
             )  # fmt: skip
             files = [upload(b64decode(sound, validate=True), "the sound")] if sound else []
             with visitors.call(request) as talk:

@@ -19,6 +19,7 @@ import numpy as np
 
 from model.aria import pace
 from model.data.voices import FIRST, MANNERS, NAMED
+from model.turn import Voice
 from workbench import edits as wb
 from workbench.edits import Edit
 from workbench.uploads import words
@@ -56,7 +57,7 @@ class Settings:
     remember: bool = False  # give it the earlier turns of this conversation
     change: str = "as it is"  # of the model
     beside: str = ""  # a second answer to the same question, with this change; "" = none
-    sample: np.ndarray | None = None  # i16[F, B], speech of the voice, where `voice` is SAMPLED
+    sample: Voice | None = None  # as it was heard in a recording, where `voice` is SAMPLED
 
     def __post_init__(self) -> None:
         if self.voice not in VOICES:
@@ -96,7 +97,7 @@ class Settings:
         found: dict[str, Any] = {
             "speak": bool(self.speak),
             "voice": self.told(),
-            "voice_codes": self.sample if self.voice == SAMPLED else None,
+            **heard(self.sample if self.voice == SAMPLED else None),
             "pace": pace(self.pace),
             "temperature": float(self.temperature),
             "seed": int(self.seed),
@@ -117,8 +118,18 @@ class Change:
     both: Mapping[str, Any] = field(default_factory=dict)  # and of the one beside it, too
 
 
+def heard(sample: Voice | None) -> dict[str, np.ndarray | None]:
+    """A voice that was heard, as fields of `Inputs`."""
+    if sample is None:
+        return {"voice_codes": None, "voice_colour": None}
+    return {
+        "voice_codes": sample.codes.numpy().astype(np.int16),
+        "voice_colour": sample.colour.numpy(),
+    }
+
+
 def _voice(name: str) -> dict[str, Any]:
-    return {"voice": name, "voice_codes": None}
+    return {"voice": name, **heard(None)}
 
 
 SPOKEN = (*FIRST, *(f"heart, {word}" for word in ("slow", "fast", "loud", "sad", "excited")))

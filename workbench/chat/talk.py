@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from model.senses.message import Audio, Image, Message, Text, Video
-from model.turn import Chunk
+from model.turn import Chunk, Voice
 from workbench.chat.ear import Ear
 from workbench.chat.files import Sensed, pictures, received, told
 from workbench.chat.settings import Change, Settings
@@ -95,7 +95,7 @@ class Talk:
         self.version, self.epoch = 0, monotonic()
         self.key = token_hex(16)  # known to its own page alone
         self.ear: Ear | None = None  # while it talks hands-free
-        self.sample: np.ndarray | None = None  # i16[F, B], speech of a voice to answer in
+        self.sample: Voice | None = None  # heard in a recording, to answer in
 
     def clock(self) -> float:
         """Seconds of this conversation."""
