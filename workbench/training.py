@@ -85,7 +85,7 @@ def codec(budget: OmitArgPrefixes[Budget]) -> None:
 
 @train.command
 def render(budget: OmitArgPrefixes[Budget]) -> None:
-    """Renderer and encoder of the codec: the codes keep their meaning, the sound gets better."""
+    """The codec's renderer alone: the codes keep their meaning, the sound gets better."""
     from model.omni import Omni, OmniConfig
     from model.train.codec import CodecStage, load_codec, train_renderer
     from model.train.listener import Listener

@@ -21,9 +21,9 @@ from torch import Tensor
 WINDOW = 1024  # samples, 43 ms
 TAPS = 512  # of the filter, 21 ms
 HEARD = 1e-3  # of the power of the loudest moment: moments below it are pauses
-MORE = 1.5  # times the difference of the logarithms
+MORE = 2.0  # times the difference of the logarithms
 MOST = 12.0  # dB that any band is changed by
-NEAR = 2.0  # bins: standard deviation over which bands are averaged, 47 Hz
+NEAR = 3.0  # bins: standard deviation over which bands are averaged, 70 Hz
 
 
 def colour(

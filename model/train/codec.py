@@ -17,7 +17,6 @@ Letters: B batch, N samples, S frames of 80 ms, K codebooks.
 """
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,6 @@ from model.data.phones import PHONES, frames
 from model.data.store import Clips, Store
 from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
-from model.speech.encoder import SpeechEncoder
 from model.speech.quantizer import Quantized
 from model.train.loop import Recipe, Result, Run, train, weights
 
@@ -100,17 +98,16 @@ def train_renderer(
     stage: CodecStage | None = None,
     listener: nn.Module | None = None,
 ) -> Result:
-    """Go on with renderer and encoder: the codebooks stay, and half of the crops are rendered from
-    the codes that the encoder of the beginning chooses, so that codes keep their meaning for a
-    Talker that has learnt them. A `listener` (listener.py) adds to the loss whether the sound is
-    understood."""
+    """Go on with the renderer alone: encoder and codebooks stay, so codes keep their meaning, and a
+    Talker can be trained on them at the same time. A `listener` (listener.py) adds to the loss
+    whether the sound is understood."""
     stage = stage or CodecStage.later()
-    former = deepcopy(codec.encoder).eval().requires_grad_(False)
-    codec.requires_grad_(True)
+    codec.requires_grad_(False)
+    codec.renderer.requires_grad_(True)
     spectra = MultiScale()
     return _train(
         nn.ModuleDict({"codec": codec}),
-        lambda batch: renderer_loss(codec, former, spectra, batch, stage, listener),
+        lambda batch: renderer_loss(codec, spectra, batch, stage, listener),
         root,
         run,
         stage,
@@ -258,26 +255,18 @@ def codec_loss(
 
 def renderer_loss(
     codec: Codec,
-    former: SpeechEncoder,
     spectra: "MultiScale",
     batch: Mapping[str, Tensor],
     stage: CodecStage,
     listener: nn.Module | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The first half of a batch is said in the codes of the `former` encoder."""
-    wave, half = batch["wave"], len(batch["wave"]) // 2
+    wave = batch["wave"]
     with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
-        known = former(wave[:half, AHEAD:])[0]
-    latents = torch.cat([known, codec.encoder(wave[half:, AHEAD:])[0].float()])
-    keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
-    with torch.no_grad(), torch.autocast(wave.device.type, enabled=False):
-        codes = codec.quantizer.encode(latents)
-        entries, vectors = codec.quantizer.embed(codes), codec.quantizer.embed(codes, keep)
-    commitment = F.mse_loss(latents[half:], entries[half:])
-    rebuilt = codec.renderer.render(vectors + latents - latents.detach())[0]
+        codes = codec.quantizer.encode(codec.encoder(wave[:, AHEAD:])[0])
+        keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
+        vectors = codec.quantizer.embed(codes, keep)
+    rebuilt = codec.renderer.render(vectors)[0]
     total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
-    total = total + stage.commitment * commitment
-    metrics |= {"commitment": commitment}
     if listener:
         understood = listener(rebuilt[:, AHEAD:], wave[:, AHEAD:-AHEAD])
         total, metrics = total + stage.listener * understood, metrics | {"listener": understood}
