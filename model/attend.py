@@ -201,7 +201,7 @@ class Native(_Listener):
 
     step = TOKEN
 
-    def __init__(self, omni: Omni, over: float = 0.7, barge: float = 2.0, opens: float = 0.5):
+    def __init__(self, omni: Omni, over: float = 0.7, barge: float = 1.65, opens: float = 0.5):
         if not omni.thinker.turns.trained:
             raise ValueError(
                 "this model's head for turns is not trained (`omni train turns`); Silero() listens"
