@@ -24,6 +24,7 @@ from functools import cache
 from importlib.metadata import version
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.aria import Aria
@@ -36,7 +37,6 @@ from model.sampling import Sampling
 from model.senses.message import Message
 from model.senses.prompt import Clock
 from model.thinker import Thinker, ThinkerConfig
-from model.train.losses import cross_entropy
 from model.turn import State, Voice, Word, render, speak, think
 from workbench.hub import weights
 
@@ -184,7 +184,8 @@ def train(row: str, repeats: int) -> Iterator[Speed]:
     def own() -> None:
         with torch.inference_mode(False), torch.enable_grad():
             thought, _ = ours(ours.embed(ids))
-            cross_entropy(ours.logits(thought.hidden[:, :-1]), ids[:, 1:]).backward()
+            logits = ours.logits(thought.hidden[:, :-1])
+            F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).backward()
         ours.zero_grad()
 
     def other() -> None:

@@ -4,7 +4,7 @@ Letters: N tokens (batch and time flattened), D width, I inner width, E experts,
 The weights are a softmax in fp32 over the logits of the k best experts: the same as a softmax over
 all experts, of which the k best are made to sum to one.
 Two ways to run the chosen experts, held equal by a test: a few tokens visit their experts one by
-one (single.py); many are sorted by expert, and each expert runs once (grouped.py).
+one (single.py); many are sorted by expert, and each expert runs once.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from model.layers import single
-from model.layers.grouped import grouped
 from model.layers.linear import Linear
 
 FEW = 4  # up to so many tokens visit their experts one by one
@@ -86,9 +85,17 @@ class Experts(nn.Module):
         count, chosen = routing.experts.shape
         expert, order = routing.experts.flatten().sort(stable=True)  # pairs, grouped by expert
         load = torch.bincount(expert, minlength=len(self.gate_up)).tolist()
-        y = grouped(x.index_select(0, order // chosen), self.gate_up, self.down, load)
+        rows = x.index_select(0, order // chosen).split(load)
+        groups = zip(rows, self.gate_up.unbind(), self.down.unbind(), strict=True)
+        y = torch.cat([swiglu(*group) for group in groups if len(group[0])])
         own = order.argsort().view(count, chosen)  # where the outputs of each token lie
         return F.embedding_bag(own, y, per_sample_weights=routing.weights.to(y.dtype), mode="sum")
+
+
+def swiglu(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """One expert: down(silu(gate(x)) * up(x))."""
+    gate, up = F.linear(x, gate_up).chunk(2, dim=-1)
+    return F.linear(F.silu(gate) * up, down)
 
 
 class SparseMoe(nn.Module):

@@ -22,29 +22,8 @@ class RMSNorm(nn.Module):
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
         if single.plain(x):
             return single.rms_norm(x, self.weight, 1.0, self.eps)
-        y = _Rms.apply(x.float(), 1.0 + self.weight.float(), self.eps)
+        y = torch.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
         return y.to(x.dtype)
-
-
-class _Rms(torch.autograd.Function):
-    """`torch.rms_norm` over the last dimension, with fewer walks through memory on a CPU."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        mean = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().div_(x.shape[-1])
-        scale = mean.add_(eps).rsqrt_()
-        normed = x * scale
-        ctx.save_for_backward(normed, scale, weight)
-        return normed * weight
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        normed, scale, weight = ctx.saved_tensors
-        for_weight = (grad * normed).flatten(0, -2).sum(0)
-        inner = grad * weight
-        along = (inner * normed).mean(-1, keepdim=True)
-        return torch.addcmul(inner, normed, along, value=-1).mul_(scale), for_weight, None
 
 
 def unit(x: Float[Tensor, "... width"], eps: float = 1e-6) -> Float[Tensor, "... width"]:
@@ -70,5 +49,5 @@ class GatedRMSNorm(nn.Module):
         if single.plain(x):
             y = single.rms_norm(x, self.weight, 0.0, self.eps)
         else:
-            y = _Rms.apply(x.float(), self.weight.float(), self.eps)
+            y = torch.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
         return (y * F.silu(gate.float())).to(gate.dtype)

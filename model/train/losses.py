@@ -14,40 +14,11 @@ IGNORE = -100  # a target that is not scored
 
 def cross_entropy(logits: Tensor, targets: Tensor, smooth: float = 0.0) -> Tensor:
     """Mean over the scored targets, in fp32; 0 when there is none."""
-    logits, targets = logits.flatten(0, -2), targets.flatten()
-    total = _CrossEntropy.apply(logits, targets, smooth)
+    logits, targets = logits.flatten(0, -2).float(), targets.flatten()
+    total = F.cross_entropy(
+        logits, targets, ignore_index=IGNORE, reduction="sum", label_smoothing=smooth
+    )
     return total / (targets != IGNORE).sum().clamp(min=1)
-
-
-class _CrossEntropy(torch.autograd.Function):
-    """Sum of `F.cross_entropy` over the scored targets. What is kept for the gradient is the logits
-    as they are and one number a row, not a table of log-probabilities in fp32: with thousands of
-    classes that saves several walks through memory."""
-
-    @staticmethod
-    def forward(ctx, logits: Tensor, targets: Tensor, smooth: float) -> Tensor:
-        scored = targets != IGNORE
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        whole = wide.logsumexp(-1)
-        right = wide.gather(1, targets.where(scored, 0)[:, None])[:, 0]
-        expected = (1 - smooth) * right
-        if smooth:
-            expected = expected + smooth * wide.mean(-1)
-        ctx.save_for_backward(logits, targets, whole)
-        ctx.smooth = smooth
-        return (whole - expected).where(scored, 0).sum()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
-        logits, targets, whole = ctx.saved_tensors
-        scored = (targets != IGNORE)[:, None]
-        shares = (logits.to(whole.dtype) - whole[:, None]).exp_()
-        if ctx.smooth:
-            shares -= ctx.smooth / logits.shape[1]
-        right = targets[:, None].where(scored, 0)
-        shares.scatter_add_(1, right, torch.full_like(right, ctx.smooth - 1, dtype=shares.dtype))
-        return shares.mul_(grad * scored).to(logits.dtype), None, None
 
 
 def accuracy(logits: Tensor, targets: Tensor) -> Tensor:
