@@ -5,13 +5,15 @@
 
 The codec is trained on few voices, and draws a stranger towards them: bands in which the stranger
 is strong come out weaker, as far as one can tell from the means of the logarithm of the spectrum.
-What the Talker then says in the stranger's codes lies twice as far off, so the filter does more
-than the codec alone would need (`MORE`). It is causal and of minimal phase (Oppenheim and Schafer,
+What the Talker then says in the stranger's codes lies further off, so the filter does more than
+the codec alone would need (`MORE`). It is causal and of minimal phase (Oppenheim and Schafer,
 "Discrete-Time Signal Processing", section 13.5): nothing waits for it.
 
 Letters: N samples at 24 kHz, M moments, F bins, T taps. Left out: pitch, and what changes from
 sound to sound.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +37,7 @@ def colour(
     weights = torch.exp(-0.5 * (reach / NEAR).square())
     padded = F.pad(lacking[None, None], (len(reach) // 2,) * 2, mode="replicate")
     lacking = F.conv1d(padded, (weights / weights.sum())[None, None])[0, 0]
-    most = MOST / 20 * torch.log(torch.tensor(10.0))
+    most = MOST / 20 * math.log(10)
     return _causal((MORE * lacking).clamp(-most, most))
 
 
