@@ -37,6 +37,7 @@ from model.speech.colour import colour, tint
 PIECE = 1024  # prompt tokens taken at once: a long prompt in pieces equals the prompt at once
 LONGEST = 256  # text tokens of one answer
 BREATH = 48  # text tokens after which a sentence without an end is spoken in two
+LATEST = (2, 25)  # times the frames to expect, and so many more: there speech is cut off
 GREEDY = Sampling()
 SAMPLE = (2, 10)  # seconds of somebody's voice: at least, at most
 QUIET = 0.003  # peak of a recording without speech
@@ -204,7 +205,7 @@ def _utter(omni, words, state, voice, pace, how, generator) -> Iterator[Word | F
                 hidden = out[0, -1]
             codes = talker.frame(hidden, how, not pending, generator)
             ended = codes is None
-            if ended or (not pending and spoken > 2 * expected + 25):
+            if ended or (not pending and spoken > LATEST[0] * expected + LATEST[1]):
                 return
             spoken += 1
             path.append(False)

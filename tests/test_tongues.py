@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from model.data.shelf import Clip, Shelf, shelf
-from model.data.store import Store
+from model.data.store import TURNS, Store, write
 from model.omni import Omni, OmniConfig
+from model.train.features import Features
 from model.train.foreign import AROUND, FASTER, SLOWER, TongueData, spoken
 from model.train.loop import Recipe, Run
+from model.train.losses import IGNORE
 from model.train.spell import spell
-from model.train.tongues import tongues
+from model.train.tongues import ASKS, EnglishData, Tongues, tongues
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 SAID = ("Una casa.", "Рыба.", "Η γάτα.", "Un ou.")
@@ -23,7 +25,12 @@ SAID = ("Una casa.", "Рыба.", "Η γάτα.", "Un ou.")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("tongues"))
+    root = build(tmp_path_factory.mktemp("tongues"))
+    turn = {"id": "t", "task": "greeting", "question": "Ahoy?", "answer": "Ahoy.",
+            "key": "ahoy", "question_audio": "wordnet-0", "answer_audio": ""}  # fmt: skip
+    for split in ("train", "valid"):
+        write(root / f"turns/{split}.parquet", [turn] * 2, TURNS)
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +58,65 @@ def test_other_languages_are_learnt_and_the_rest_stays(omni, place, abroad, tmp_
     lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
     foreign = [line["foreign"] for line in lines if "foreign" in line]
     assert sum(foreign[-5:]) < 0.9 * sum(foreign[:5])
+    assert all("text" in line and "whole" in line for line in lines[:30])
     assert lines[0]["words"] < 1e-5 and lines[0]["sounds"] < 1e-5, "nothing has moved yet"
     assert 0 < lines[9]["words"] < 1 and 0 < lines[9]["sounds"] < 1
     moved = {k.split(".")[0] for k, v in omni.state_dict().items() if not torch.equal(v, before[k])}
     assert moved == {"ear", "speller"}
+
+
+def english(omni, place, size: int = 8, **changes) -> EnglishData:
+    features = Features.build(Store(place), "train", place / "features")
+    rows = [row | changes for row in features.rows]
+    features = dataclasses.replace(features, rows=rows)
+    return EnglishData(omni, features, Store(place).turns("train"), size)
+
+
+def test_rows_are_sentences_and_questions(omni, place):
+    batch, marks = english(omni, place)(3), omni.tokenizer
+    questions = round(8 * ASKS)
+    for n, (targets, spelled) in enumerate(zip(batch.row.targets, batch.texts, strict=True)):
+        answer = marks.decode(targets[targets != IGNORE][:-1].tolist())
+        heard = marks.decode(spelled[: batch.lengths[n]].tolist())
+        if n < 8 - questions:
+            assert answer.startswith("This is line ") and heard == answer.rstrip("."), "as heard"
+        else:
+            assert answer == "Ahoy." and heard == "This is line a", "the clip asks it"
+    sounds = (batch.row.ids == marks.audio_pad).sum(1)
+    assert sounds.tolist() == ((batch.ear.frames + 15) // 16).tolist()
+    assert batch.keep[batch.row.ids == marks.audio_pad].all(), "what is heard is never hidden"
+
+
+def test_strangers_need_not_be_heard_as_before(omni, place):
+    known, strange = english(omni, place)(5), english(omni, place, source="kokoro")(5)
+    assert known.known.all() and not strange.known.any()
+    stage = Tongues(omni)
+    with torch.no_grad():
+        for parameter in stage.aut.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        far = [stage.stays(batch.ear.mel, batch.ear.frames, 8.0, batch.known)[1]
+               for batch in (known, strange)]  # fmt: skip
+    assert float(far[0]) > 1e-4 and float(far[1]) == 0
+
+
+def test_the_thinker_says_what_it_would_understand(omni, place):
+    """Its loss falls as the ear learns, and it is the loss that it has by itself."""
+    stage, batch = Tongues(omni).train(), english(omni, place)(7)
+    window = float(batch.ear.window)
+
+    def loss() -> torch.Tensor:
+        states, _ = stage.aut(batch.ear.mel, window=window, lengths=batch.ear.frames)
+        return stage.understood(batch, states)[0]
+
+    before = {name: p.clone() for name, p in omni.thinker.named_parameters()}
+    first = float(loss())
+    optimizer = torch.optim.Adam(stage.parameters(), lr=3e-3)
+    for _ in range(10):
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+    assert float(loss()) < first - 0.01
+    assert all(torch.equal(p, before[name]) for name, p in omni.thinker.named_parameters())
 
 
 def test_the_speller_learns_them_alone(omni, place, abroad, tmp_path):

@@ -7,10 +7,11 @@
     omni train look --minutes 40      # pictures -> what is where, in the Thinker's words
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train answer --minutes 30    # questions -> answers; the Thinker alone, the rest stays
-    omni train tongues --minutes 40   # other languages -> tokens; the ear, beside what it knows
+    omni train tongues --minutes 40   # other languages, voices -> tokens; the ear alone
     omni train spell --minutes 10     # the ear's states -> tokens every 40 ms, the ear stays
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
+    omni train reinforce --minutes 60 # text -> attempts, of which its own ear likes some better
     omni train mtp --minutes 60       # Talker's states -> codebooks 1 to 7, the rest stays
     omni train turns --steps 500      # dialogues -> whose turn it is; the head alone
     omni train pack                   # all of them -> model/checkpoints/micro
@@ -179,7 +180,7 @@ def answer(budget: OmitArgPrefixes[Budget]) -> None:
 
 @train.command
 def tongues(budget: OmitArgPrefixes[Budget]) -> None:
-    """Ear and speller: other languages; what else is heard stays as it is."""
+    """Ear and speller: other languages and voices, for the Thinker that is."""
     from model.data.store import Store
     from model.train.tongues import tongues
 
@@ -222,6 +223,17 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
         start = checkpoint(budget.runs, "speak")
     store, codes, run = Store(budget.data), _codes(budget), budget.run("talk")
     _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start))
+
+
+@train.command
+def reinforce(budget: OmitArgPrefixes[Budget]) -> None:
+    """Post-training of the Talker: what its own ear understands of its attempts gets likelier."""
+    from model.data.store import Store
+    from model.train.reinforce import reinforce
+
+    omni, store, codes = _whole(budget), Store(budget.data), _codes(budget)
+    run = budget.run("reinforce")
+    _told(reinforce(omni, store, budget.features, codes, run, budget.recipe))
 
 
 @train.command

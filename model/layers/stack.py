@@ -74,7 +74,7 @@ class Block(nn.Module):
         angles: Angles,
         past: KeyValues | DeltaPast | None = None,
     ) -> tuple[Float[Tensor, "batch time width"], KeyValues | DeltaPast]:
-        if x.shape[:2].numel() <= FEW and single.plain(x) and self._bare():
+        if len(x) == 1 and x.shape[1] <= FEW and single.plain(x) and self._bare():
             return self._dense(x, angles, past)
         mixed = self.mixer_norm(x)
         mixed, past = self.mixer(mixed, angles, past) if self.full else self.mixer(mixed, past)

@@ -156,8 +156,14 @@ def conversation(
     tokenizer: Tokenizer, parts: Sequence[Part], answer: str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One question and its answer: ids i64[T], places i64[T, 3], targets i64[T]."""
-    laid = asked(tokenizer, parts, rng)
-    said = [*tokenizer.encode(answer), tokenizer.im_end]
+    return answered(tokenizer, asked(tokenizer, parts, rng), tokenizer.encode(answer))
+
+
+def answered(
+    tokenizer: Tokenizer, laid: Plan, answer: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A question that is laid out, and the tokens of its answer; as `conversation`."""
+    said = [*answer, tokenizer.im_end]
     ids = np.concatenate([laid.ids.numpy(), said])
     places = np.concatenate(
         [laid.places.numpy().T, np.arange(laid.next, laid.next + len(said))[:, None].repeat(3, 1)]
@@ -210,18 +216,21 @@ def hear_batch(
     rows: Sequence[Row], heard: Sequence[np.ndarray], ear: EarBatch, deaf: np.ndarray,
     read: Sequence[Row], rng: np.random.Generator,
 ) -> HearBatch:  # fmt: skip
-    """Rows of `conversation` with what `sounding` says of them, and written ones.
-
-    Of the answers in rows marked `deaf`, a random share U(0, 0.4) of the tokens is hidden from what
-    follows: a small model else learns the grammar of its texts before it learns to listen.
-    """
+    """Rows of `conversation` with what `sounding` says of them, and written ones."""
     ids, places, targets = read_batch(rows)
-    share = torch.from_numpy(deaf * rng.uniform(0, 0.4, len(rows)))
-    hidden = torch.from_numpy(rng.random(ids.shape)) < share[:, None]
-    answer = torch.zeros(ids.shape, dtype=torch.bool)
-    answer[:, 1:] = targets[:, :-1] != IGNORE
-    keep = ~(hidden & answer)
+    keep = hide(targets, deaf, rng)
     return HearBatch(ear, ids, places, targets, keep, pad(heard, -1), read_batch(read))
+
+
+def hide(targets: Tensor, deaf: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Which tokens are not hidden, bool[B, T]. Of the answers in rows marked `deaf`, a random share
+    U(0, 0.4) is hidden from what follows: a small model else learns the grammar of its texts before
+    it learns to listen."""
+    share = torch.from_numpy(deaf * rng.uniform(0, 0.4, len(deaf)))
+    hidden = torch.from_numpy(rng.random(targets.shape)) < share[:, None]
+    answer = torch.zeros(targets.shape, dtype=torch.bool)
+    answer[:, 1:] = targets[:, :-1] != IGNORE
+    return ~(hidden & answer)
 
 
 FRAME_MS = 1000 * FRAME / RATE

@@ -1,7 +1,7 @@
 """From the stages' checkpoints to one model that can be saved and shipped.
 
-    runs/render, world, eye, tongues, spell, answer, talk, mtp, turns: last.safetensors
-    (or of an earlier: codec, hear, speak)
+    runs/render, world, eye, tongues, spell, answer, reinforce, mtp, turns: last.safetensors
+    (or of an earlier: codec, hear, talk, speak)
     assemble(Path("runs")).save("model/checkpoints/micro")
 
 What no stage has trained (without `world`, the vision encoder; without `turns`, the head for turns)
@@ -27,7 +27,7 @@ EYE = ("eye",)  # if `omni train look -o runs/eye` went on with the eye that `HE
 TONGUES = ("tongues",)  # if it ran: ear and speller, of the model that `HEAR` has made
 SPELL = ("spell",)  # if it ran, as the next: of the model that `HEAR` has made
 ANSWER = ("answer",)
-TALKER = ("talk", "speak")
+TALKER = ("reinforce", "talk", "speak")
 MTP = ("mtp",)  # if it ran: `talk` has trained it already
 TURNS = ("turns",)
 STAGES = (CODEC, HEAR, EYE, TONGUES, SPELL, ANSWER, TALKER, MTP, TURNS)

@@ -381,19 +381,19 @@ class HearData:
                 clip = self.grafter(i, rng) or clip
             ask = Text(str(rng.choice(ASK)))
             clips.append(clip)
-            rows.append(self._row([_sound(clip), ask], clip.text, rng))
+            rows.append(self._row([sound(clip), ask], clip.text, rng))
             tokens, (ids, _, targets) = said(clip.text, clip.spans, tokenizer), rows[-1]
             places.append(sounding(ids, targets, tokens, tokenizer.audio_pad, STATE_MS))
         for number in rng.integers(0, max(1, len(self.questions)), heard - sentences):
             i, turn = self.questions[int(number)]
             clips.append(self.features[i])
-            rows.append(self._row([_sound(clips[-1])], turn.answer, rng))
+            rows.append(self._row([sound(clips[-1])], turn.answer, rng))
         for _ in range(self.splices if self.splicer else 0):
             question, answer = self.quiz(rng)
             clip = self.splicer(question, rng)
             if clip:
                 clips.append(clip)
-                rows.append(self._row([_sound(clip)], answer, rng))
+                rows.append(self._row([sound(clip)], answer, rng))
         for number in rng.integers(0, len(self.turns), self.size - heard):
             turn = self.turns[int(number)]
             rows.append(self._row([Text(turn.question)], turn.answer, rng))
@@ -422,7 +422,7 @@ class HearData:
         return conversation(self.omni.tokenizer, parts, answer, rng)
 
 
-def _sound(clip: Heard) -> Audio:
+def sound(clip: Heard) -> Audio:
     """Stands for the clip where only its length matters."""
     return Audio(np.zeros(len(clip.mel) * RATE // 100, np.float32), RATE)
 
@@ -547,7 +547,7 @@ class TalkData:
             parts = [Text(turn.question)]
             if not clips or rng.random() < 0.8:
                 clips.append(self.features[self.heard[turn.question_audio]])
-                parts = [_sound(clips[-1])]
+                parts = [sound(clips[-1])]
             laid.append(asked(tokenizer, parts, rng))
             items.append(self.speak.item(row, cloned, rng, laid[-1].ids.numpy()))
         items += self.speak.some(self.size - len(items), cloned, rng)
