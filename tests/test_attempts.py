@@ -94,6 +94,15 @@ def test_the_ear_says_what_the_thinker_would_write(omni, speed):
         np.testing.assert_allclose(found.numpy(), likely, atol=2e-3)
 
 
+def test_a_bad_line_is_the_same_for_all(omni):
+    texts, rng = tokens(omni)[:1] * 2, np.random.default_rng(0)
+    waves = [0.1 * rng.normal(size=RATE).astype(np.float32)] * 2
+    plain, bad, other = (understood(omni, waves, texts, bent=seed) for seed in (None, 1, 2))
+    assert torch.equal(bad[0], bad[1]) and torch.equal(plain[0], plain[1])
+    assert not torch.equal(bad[0], plain[0]) and not torch.equal(bad[0], other[0])
+    assert torch.equal(bad[0], understood(omni, waves, texts, bent=1)[0])
+
+
 def test_who_says_nothing_is_heard_as_silence(omni):
     waves, texts = [np.zeros(0, np.float32), np.zeros(RATE, np.float32)], tokens(omni)[:2]
     nothing, silence = understood(omni, waves, texts)

@@ -24,7 +24,7 @@ from model.senses.message import Audio, Message
 from model.senses.prompt import RATE as HEARD
 from model.senses.prompt import Clock, plan
 from model.speech.codec import FRAME, RATE
-from model.train.batch import SILENCE, answered, pad, read_batch
+from model.train.batch import SILENCE, answered, distort, pad, read_batch
 from model.train.losses import IGNORE
 from model.train.stages import fill, held
 from model.transcribe import TRANSCRIBE
@@ -166,14 +166,18 @@ def sounds(omni: Omni, attempts: Attempts) -> list[np.ndarray]:
 
 @torch.no_grad()
 def understood(
-    omni: Omni, waves: Sequence[np.ndarray], texts: Sequence[Sequence[int]], speed: float = 1.0
-) -> list[Tensor]:
+    omni: Omni, waves: Sequence[np.ndarray], texts: Sequence[Sequence[int]], speed: float = 1.0,
+    bent: int | None = None,
+) -> list[Tensor]:  # fmt: skip
     """For each sound, what the Thinker finds likely of each token of its text and of the end, when
-    it hears that sound at a speed and has written the tokens before: log-probabilities f[T + 1]."""
+    it hears that sound at a speed and has written the tokens before: log-probabilities f[T + 1].
+    With a seed, all are heard through the same bad line (batch.py)."""
     nothing = np.zeros(RATE // 10, np.float32)  # what is heard of an attempt without a frame
     loud = [wave if len(wave) else nothing for wave in waves]
     heard = [Audio(wave, round(RATE * speed)).at(HEARD).samples for wave in loud]
     mels = [log_mel_16k(torch.from_numpy(wave)[None])[0].T.numpy() for wave in heard]
+    if bent is not None:
+        mels = [distort(mel, np.random.default_rng(bent)) for mel in mels]
     frames = torch.tensor(list(map(len, mels)))
     mel = pad(mels, SILENCE, 16).transpose(1, 2).contiguous()
     states, _ = omni.ear(mel, window=8.0, lengths=frames)

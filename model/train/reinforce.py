@@ -54,7 +54,8 @@ class Sentences(NamedTuple):
     lengths: Tensor  # i64[N]
     voice: str
     lead: int
-    speed: float  # at which it is heard
+    speed: float  # at which it is heard, and once more as much slower or faster
+    bent: int  # seed of the bad line through which it is heard then
 
 
 class ReinforceBatch(NamedTuple):
@@ -84,7 +85,7 @@ class SentenceData:
         return Sentences(
             pad(texts, 0), torch.tensor(list(map(len, texts))), self.speak.prompts.words(i, rng),
             LEADS[0] if self.clean else int(rng.choice(LEADS)),
-            1.0 if self.clean else float(rng.uniform(*SPEEDS)),
+            1.0 if self.clean else float(rng.uniform(*SPEEDS)), int(rng.integers(2**31)),
         )  # fmt: skip
 
 
@@ -117,12 +118,17 @@ class Reinforce(Talk):
     def tried(
         self, texts: Sequence[Sequence[int]], how: Sentences, temperature: float
     ) -> tuple[Attempts, list[Tensor]]:
-        """An attempt at each text, and the log-probabilities f[T + 1] of its tokens."""
+        """An attempt at each text, and the log-probabilities f[T + 1] of its tokens: what is clear
+        only as long as nothing disturbs it is not clear."""
         omni, learning = self.omni[0], self.training
         omni.eval()  # the routers are not to be balanced on this
         with torch.autocast("cpu", enabled=False):
             made = say(omni, texts, Voice(how.voice), how.lead, temperature)
-        clear = understood(omni, sounds(omni, made), texts, how.speed)
+        waves = sounds(omni, made)
+        clear = understood(omni, waves, texts, how.speed)
+        if learning:
+            again = understood(omni, waves, texts, 2 - how.speed, how.bent)
+            clear = [(one + other) / 2 for one, other in zip(clear, again, strict=True)]
         self.train(learning)
         return made, clear
 
