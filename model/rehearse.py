@@ -3,13 +3,12 @@
     a sentence --say--> attempt, attempt, ... --own ear: was this said?--> the best
 
 A turn (turn.py) speaks while it thinks. Whoever reads a text aloud has it whole, and can listen to
-each sentence before anybody else does. The first attempt keeps the pace that was asked for; three
-look further ahead or less far, each within ARIA's law, and so say other words wrongly; the others
-keep it, and codebook 0 is drawn (as by all but the first, at a pace that has no lead). The ear is
-the model's own (transcribe.py), no other judge is asked. A state is a value: an attempt that is
-dropped leaves nothing behind.
+each sentence before anybody else does. The first attempt keeps the pace that was asked for; the
+others look further ahead or less far, each within ARIA's law, and so say other words wrongly. (A
+pace that has no lead is kept, and codebook 0 is drawn.) The ear is the model's own (transcribe.py),
+no other judge is asked. A state is a value: an attempt that is dropped leaves nothing behind.
 
-    for chunk in rehearse(omni, "It is twenty past four.", tries=8): play(chunk.audio)
+    for chunk in rehearse(omni, "It is twenty past four.", tries=4): play(chunk.audio)
 
 Left out: saying only a part of a sentence again; answers, which stream.
 """
@@ -28,9 +27,9 @@ from model.speech.codec import RATE
 from model.transcribe import clear
 from model.turn import Chunk, State, Voice, Word, render, sentences, speak, spelled
 
-TRIES = 8
-LEADS = (0, -1, 1, 2)  # tokens that the first attempts hold back more than the pace does
-FREELY = Sampling(0.6)  # the others keep the pace
+TRIES = 4
+LEADS = (0, -1, 1, 2, 3, -2, 4, 5)  # tokens that an attempt holds back more than the pace does
+FREELY = Sampling(0.8)
 VIEWS = 3  # of an attempt, for the ear
 
 

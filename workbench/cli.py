@@ -131,7 +131,7 @@ def say(
     out: Out = Path("out.wav"),
     voice: str = "heart",
     pace: str = "aria",
-    tries: int = 8,
+    tries: int = 4,
     seed: int = 0,
     temperature: float = 0.0,
     json: bool = False,
@@ -148,7 +148,7 @@ def say(
         pace: when words are taken: aria, aria:LEAD, fixed:WORDS:FRAMES, text-first, learned
         tries: how often each sentence is said, until the model itself hears it best; 1 streams
         seed: of the random numbers, where there is a temperature
-        temperature: 0 picks the likeliest sounds; some tries look further ahead, some draw theirs
+        temperature: 0 picks the likeliest sounds, and tries differ in how far they look ahead
         json: print the figures as a JSON object
         model: name or folder of a model
     """
