@@ -57,7 +57,7 @@ def say(
     own generator."""
     talker, begin = omni.talker, opening(omni, State(), voice)
     streams = [_Stream(omni, text, voice, lead) for text in texts]
-    count, most = len(streams), max(stream.longest for stream in streams)
+    count, most = len(streams), 1 + max(stream.longest for stream in streams)
     kinds = torch.zeros(count, most, dtype=torch.bool)
     words = torch.zeros(count, most, dtype=torch.long)
     for row, stream in enumerate(streams):
@@ -75,10 +75,8 @@ def say(
     x = torch.cat((begin.expand(count, -1, -1), talker.words(words[:, :fixed])), dim=1)
     out, past = talker(x)
     at = fixed - 1  # of the entry whose state is known
-    while True:
-        state = out[:, -1]
-        next_frame = live & (kinds[:, at + 1] if at + 1 < most else True)
-        rows = next_frame.nonzero()[:, 0]
+    while live.any():
+        state, rows = out[:, -1], (live & kinds[:, at + 1]).nonzero()[:, 0]
         if len(rows):
             logits = choices(talker.head(state[rows]), pending[rows, at], talker.config.end)
             first = _draw(logits, temperature)
@@ -86,12 +84,10 @@ def say(
             over = (first == talker.config.end) | (at + 1 >= limit[rows])
             live[rows[over]] = False
             rows, first = rows[~over], first[~over]
-            if len(rows) and at + 1 < most:
+            if len(rows):
                 rest = talker.mtp.best(state[rows], talker.codes(first))
                 codes[rows, at + 1] = torch.cat((first[:, None], rest), dim=1)
         at += 1
-        if at >= most or not live.any():
-            break
         x = torch.where(kinds[:, at, None], talker.embed_frames(codes[:, at]),
                         talker.words(words[:, at]))  # fmt: skip
         out, past = talker(x[:, None], None, past)
