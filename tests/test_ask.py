@@ -259,23 +259,27 @@ def test_things_are_told_row_by_row(train):
     assert counted == [f"{told}a lion at the bottom right, four: there are four lions."]
 
 
-def test_what_is_there_and_which_has_a_color_is_found_in_a_list():
+def test_who_looks_for_a_thing_or_a_color_says_where_and_what_is_there():
     at = {"dog": (0.2, 0.2), "cup": (0.8, 0.2), "bell": (0.5, 0.8)}
     colors = {"dog": "red", "cup": "blue", "bell": "green"}
+    where = {"dog": "at the top left", "cup": "at the top right", "bell": "at the bottom"}
     things = tuple(Thing(name, colors[name], "noto", 0.2, (at[name],)) for name in at)
     made = tasks(film(seconds=0.0, things=things))
-    listed = "A red dog, a blue cup and a green bell"
+    seen = {name: f"{where[name].capitalize()} is a {colors[name]} {name}. A" for name in at}
     found = [t for t in made if t.name == "exists"]
     assert len(found) == 2
     for task in found:
         (verdict,) = re.findall("Yes|No", task.answer)
-        assert task.answer.startswith(f"{listed}. A") and task.check.right(task.answer)
+        (looked,) = (name for name in at if task.answer.startswith(seen[name]))
+        assert (verdict == "Yes") == (f"a {looked}" in task.question)
         other = "No" if verdict == "Yes" else "Yes"
+        assert task.check.right(task.answer)
         assert not task.check.right(task.answer.replace(verdict, other))
     which = {t.answer: t for t in made if t.name == "which"}
-    assert set(which) == {f"{listed}: the {colors[name]} thing is the {name}." for name in at}
+    assert set(which) == {f"The {colors[n]} thing is {where[n]}: a {colors[n]} {n}." for n in at}
     for answer, task in which.items():
-        assert task.check.right(answer) and not task.check.right(f"{listed}.")
+        assert task.check.right(answer)
+        assert not task.check.right(answer.replace("a ", "an owl, a "))
 
 
 def test_counted_things_are_written_in_the_plural():

@@ -39,6 +39,10 @@ def test_the_ear_of_every_stage_that_hears(stage, tmp_path):
     torch.manual_seed(0)
     trained = Ear(Omni(OmniConfig.nano())).state_dict()
     state = {f"model.{stage}ear.{name}": value for name, value in trained.items()}
-    save_file(state | {f"model.{stage}thinker.norm": torch.ones(1)}, tmp_path / "last.safetensors")
+    words = torch.randn_like(Omni(OmniConfig.nano()).thinker.embed.weight)
+    more = {f"{stage}thinker.norm": torch.ones(1), f"{stage}thinker.embed.weight": words}
+    state |= {f"model.{name}": value for name, value in more.items()}
+    save_file(state, tmp_path / "last.safetensors")
     ear = Listener.of(tmp_path / "last.safetensors", Omni(OmniConfig.nano())).ear
     assert all(torch.equal(value, trained[name]) for name, value in ear.state_dict().items())
+    assert torch.equal(ear.words[0].weight, words), "it spells in the words that it learnt"

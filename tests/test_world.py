@@ -24,7 +24,7 @@ from model.train.loop import Recipe, Run
 from model.train.losses import IGNORE
 from model.train.ring import RingData, ringing
 from model.train.stages import Hear, held
-from model.train.world import TOKENS, World, WorldData, world
+from model.train.world import FILM, TOKENS, World, WorldData, world
 
 build = runpy.run_path(str(Path(__file__).with_name("scene_data.py")))["build"]
 
@@ -66,10 +66,11 @@ def test_a_row_is_read_in_training_as_in_use(omni, train):
     hook.remove()
     rng = np.random.default_rng([0, 3, 0])
     for _ in range(2):
-        one, _, clock = data.drawn(2, rng)
-        message = one.message(train, scale=0.5)
+        drawn = data.drawn(2, rng)
+        message = drawn.message(train, float(rng.uniform(*FILM)))
+        rng.random()  # whether its stickers are changed
         with torch.no_grad():
-            prompt = omni.read([message], clock)
+            prompt = omni.read([message], drawn.clock)
         length = prompt.embeds.shape[1]
         rows = [x[:length] for batch in kept for x in batch if len(x) >= length]
         apart = [float((x - prompt.embeds[0]).abs().max()) for x in rows]

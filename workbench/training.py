@@ -31,6 +31,7 @@ from tyro.extras import SubcommandApp
 if TYPE_CHECKING:
     from model.data.shelf import Shelf
     from model.omni import Omni
+    from model.train.listener import Listener
     from model.train.loop import Recipe, Result, Run
 
 train = SubcommandApp()
@@ -87,18 +88,14 @@ def codec(budget: OmitArgPrefixes[Budget]) -> None:
 @train.command
 def render(budget: OmitArgPrefixes[Budget]) -> None:
     """The codec's renderer alone: the codes keep their meaning, the sound gets better."""
-    from model.omni import Omni, OmniConfig
     from model.train.codec import CodecStage, load_codec, train_renderer
-    from model.train.listener import Listener
-    from model.train.pack import HEAR, checkpoint
 
     stage = CodecStage.later() if budget.lr is None else CodecStage.later(budget.lr)
     omni, start = _begun(budget)
     if start or not budget.start:
         omni.codec = load_codec(start or _needed(budget.runs, "codec"))
-    ear = checkpoint(budget.runs, *HEAR, "ear")
-    listener = Listener.of(ear, Omni(OmniConfig.micro())) if ear else None
-    _told(train_renderer(budget.data, budget.run("render"), omni.codec, stage, listener))
+    run = budget.run("render")
+    _told(train_renderer(budget.data, run, omni.codec, stage, _listener(budget)))
 
 
 @train.command
@@ -227,18 +224,18 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
 
 @train.command
 def reinforce(budget: OmitArgPrefixes[Budget]) -> None:
-    """Post-training of the Talker: what its own ear understands of its attempts gets likelier."""
+    """Post-training of the Talker: what ears understand of its attempts gets likelier."""
     from model.data.store import Store
     from model.train.reinforce import reinforce
 
     omni, store, codes = _whole(budget), Store(budget.data), _codes(budget)
-    run = budget.run("reinforce")
-    _told(reinforce(omni, store, budget.features, codes, run, budget.recipe))
+    run, ear = budget.run("reinforce"), _listener(budget)
+    _told(reinforce(omni, store, budget.features, codes, run, budget.recipe, listener=ear))
 
 
 @train.command
 def mtp(budget: OmitArgPrefixes[Budget]) -> None:
-    """MTP alone: the other codebooks, for a Talker that stays as it is."""
+    """MTP alone: the other codebooks, for a Talker that stays; the ear, if it ran, judges."""
     from model.data.store import Store
     from model.train.mtp import mtp
     from model.train.pack import ANSWER, HEAR, TALKER, assemble
@@ -247,7 +244,7 @@ def mtp(budget: OmitArgPrefixes[Budget]) -> None:
     if not (budget.start and budget.start.is_dir()):
         omni = assemble(budget.runs, (HEAR, ANSWER, TALKER), seed=budget.seed)
     store, codes, run = Store(budget.data), _codes(budget), budget.run("mtp")
-    _told(mtp(omni, store, budget.features, codes, run, budget.recipe, start))
+    _told(mtp(omni, store, budget.features, codes, run, budget.recipe, start, _listener(budget)))
 
 
 @train.command
@@ -326,6 +323,16 @@ def _whole(budget: Budget) -> "Omni":
     if start:
         raise ValueError(f"{start}: this stage starts with the folder of a whole model, or none")
     return omni if budget.start else assemble(budget.runs, (HEAR, ANSWER), seed=budget.seed)
+
+
+def _listener(budget: Budget) -> "Listener | None":
+    """The ear of the stages that have run, to judge sounds with."""
+    from model.omni import Omni, OmniConfig
+    from model.train.listener import Listener
+    from model.train.pack import HEAR, checkpoint
+
+    ear = checkpoint(budget.runs, *HEAR, "ear")
+    return Listener.of(ear, Omni(OmniConfig.micro())) if ear else None
 
 
 def _shelves(budget: Budget) -> "tuple[Shelf, Shelf]":

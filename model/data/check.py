@@ -48,19 +48,6 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Last:
-    """What is said last passes a check: before the last colon one may say what it follows from."""
-
-    of: Names
-
-    def right(self, said: str) -> bool:
-        return self.of.right(said.rpartition(":")[2])
-
-    def score(self, said: str) -> float:
-        return float(self.right(said))
-
-
-@dataclass(frozen=True)
 class Word:
     """A printed word is said; short answers only, so that no list of guesses gets through."""
 
@@ -88,6 +75,19 @@ class Near:
             return False
         pairs = zip(found, self.seconds, strict=True)
         return all(abs(a - b) <= self.within + 1e-6 for a, b in pairs)
+
+    def score(self, said: str) -> float:
+        return float(self.right(said))
+
+
+@dataclass(frozen=True)
+class Last:
+    """What is said last passes a check: before the last colon one may say what it follows from."""
+
+    of: Names | Near
+
+    def right(self, said: str) -> bool:
+        return self.of.right(said.rpartition(":")[2])
 
     def score(self, said: str) -> float:
         return float(self.right(said))

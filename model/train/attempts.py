@@ -23,10 +23,12 @@ from model.omni import Omni
 from model.senses.message import Audio, Message
 from model.senses.prompt import RATE as HEARD
 from model.senses.prompt import Clock, plan
+from model.senses.spell import named, sounding
+from model.senses.tokenizer import Tokenizer
 from model.speech.codec import FRAME, RATE
-from model.train.batch import SILENCE, answered, distort, pad, read_batch
+from model.train.batch import SILENCE, answered, pad, read_batch
 from model.train.losses import IGNORE
-from model.train.stages import fill, held
+from model.train.stages import Ear, fill, held
 from model.transcribe import TRANSCRIBE
 from model.turn import LATEST, State, Voice, opening
 
@@ -162,24 +164,15 @@ def sounds(omni: Omni, attempts: Attempts) -> list[np.ndarray]:
 
 @torch.no_grad()
 def understood(
-    omni: Omni, waves: Sequence[np.ndarray], texts: Sequence[Sequence[int]], speed: float = 1.0,
-    bent: int | None = None,
-) -> list[Tensor]:  # fmt: skip
+    omni: Omni, waves: Sequence[np.ndarray], texts: Sequence[Sequence[int]], speed: float = 1.0
+) -> list[Tensor]:
     """For each sound, what the Thinker finds likely of each token of its text and of the end, when
-    it hears that sound at a speed and has written the tokens before: log-probabilities f[T + 1].
-    With a seed, all are heard through the same bad line (batch.py)."""
-    nothing = np.zeros(RATE // 10, np.float32)  # what is heard of an attempt without a frame
-    loud = [wave if len(wave) else nothing for wave in waves]
-    heard = [Audio(wave, round(RATE * speed)).at(HEARD).samples for wave in loud]
-    mels = [log_mel_16k(torch.from_numpy(wave)[None])[0].T.numpy() for wave in heard]
-    if bent is not None:
-        mels = [distort(mel, np.random.default_rng(bent)) for mel in mels]
-    frames = torch.tensor(list(map(len, mels)))
-    mel = pad(mels, SILENCE, 16).transpose(1, 2).contiguous()
+    it hears that sound at a speed and has written the tokens before: log-probabilities f[T + 1]."""
+    heard, mel, frames = _shown(waves, speed)
     states, _ = omni.ear(mel, window=8.0, lengths=frames)
     marks, rows = omni.tokenizer, []
-    for wave, text in zip(heard, texts, strict=True):
-        asked = plan([Message.of("user", Audio(wave, HEARD), TRANSCRIBE)], marks, Clock())
+    for audio, text in zip(heard, texts, strict=True):
+        asked = plan([Message.of("user", audio, TRANSCRIBE)], marks, Clock())
         rows.append(answered(marks, asked, text))
     ids, places, targets = read_batch(rows)
     x = fill(omni.thinker.embed(ids), ids == marks.audio_pad, states[held(frames, mel.shape[2])])
@@ -187,3 +180,66 @@ def understood(
     shares = omni.thinker.logits(hidden[scored]).float().log_softmax(-1)
     each = shares.gather(1, targets[scored][:, None])[:, 0]
     return list(each.split([len(text) + 1 for text in texts]))
+
+
+@torch.no_grad()
+def spelled(
+    ear: Ear, waves: Sequence[np.ndarray], texts: Sequence[Sequence[int]], marks: Tokenizer,
+    speed: float = 1.0,
+) -> list[Tensor]:  # fmt: skip
+    """How well an ear that knows no sentences spells each sound: the mean log-probability of each
+    token of its text f[T + 1] while it is spoken, 0 of those that are not heard, and at the end
+    that of silence between them. Text and sound are laid together as is likeliest."""
+    _, mel, frames = _shown(waves, speed)
+    states, _ = ear.aut(mel, window=8.0, lengths=frames)
+    found = []
+    for own, count, text in zip(states, frames.tolist(), texts, strict=True):
+        own = own[: -(-count // 16)]
+        heard = named(ear.spell, own, ear.words[0].weight, marks.tts_pad)
+        silence = heard.nothing.float()
+        loud = [at for at, token in enumerate(text) if sounding(marks.piece(token))]
+        tokens = heard.of(torch.tensor([text[at] for at in loud], dtype=torch.long)).float()
+        path = along(tokens.T.numpy(), silence.numpy())
+        clear = torch.zeros(len(text) + 1)
+        for n, at in enumerate(loud):
+            here = torch.from_numpy(path == n)
+            clear[at] = tokens[n, here].mean() if here.any() else tokens[n].min()
+        if (path < 0).any():
+            clear[-1] = silence[torch.from_numpy(path < 0)].mean()
+        found.append(clear)
+    return found
+
+
+def along(tokens: np.ndarray, silence: np.ndarray) -> np.ndarray:
+    """The likeliest way through log-probabilities of tokens f[F, N] and of silence f[F]: which
+    token is spoken in each of the F steps i64[F], -1 in silence. Each takes a step or more, in
+    order, as far as the steps suffice; before, between and after them there may be silence."""
+    steps, count = tokens.shape
+    if steps < count:
+        return np.arange(steps)
+    shares = np.empty((steps, 2 * count + 1), np.float32)  # silence, token, silence, ..., silence
+    shares[:, ::2], shares[:, 1::2] = silence[:, None], tokens
+    best = np.full(2 * count + 1, -np.inf, np.float32)
+    best[:2] = shares[0, :2]
+    came = np.zeros(shares.shape, np.int64)  # by how many states further
+    for step in range(1, steps):
+        ways = np.full((3, len(best)), -np.inf, np.float32)
+        ways[0], ways[1, 1:] = best, best[:-1]
+        ways[2, 3::2] = best[1:-2:2]  # from a token to the next
+        came[step] = ways.argmax(0)
+        best = ways.max(0) + shares[step]
+    state = len(best) - 2 + int(best[-2:].argmax()) if count else 0
+    path = np.empty(steps, np.int64)
+    for step in range(steps - 1, -1, -1):
+        path[step] = state // 2 if state % 2 else -1
+        state = max(0, state - came[step, state])
+    return path
+
+
+def _shown(waves: Sequence[np.ndarray], speed: float) -> tuple[list[Audio], Tensor, Tensor]:
+    """Sounds at the rate of ears, their log-mel f[B, 128, F] and the frames of each i64[B]."""
+    nothing = np.zeros(RATE // 10, np.float32)  # what is heard of an attempt without a frame
+    heard = [Audio(wave if len(wave) else nothing, round(RATE * speed)).at(HEARD) for wave in waves]
+    mels = [log_mel_16k(torch.from_numpy(audio.samples)[None])[0].T.numpy() for audio in heard]
+    mel = pad(mels, SILENCE, 16).transpose(1, 2).contiguous()
+    return heard, mel, torch.tensor(list(map(len, mels)))

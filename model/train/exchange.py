@@ -8,10 +8,11 @@ told to look there (stages.Guided), as the ear's is in `hear`: at the first mome
 at its last while its end is told, along a line while its words are written, and at a printed word
 letter by letter.
 
-Times are answered as the clock tells them, and the timestamp's digits are what is looked at. Sound:
-the moment at which something begins or ends is that of the next timestamp, the first that can know
-of it. Film: that of the pair of frames in which it does. Where no timestamp is so near that the
-answer stays right, it is exact.
+Times are answered as the clock tells them. Sound: the moment at which something begins or ends is
+that of the next timestamp, the first that can know of it, and the timestamp's digits are what is
+looked at. Film: that of the pair of frames in which it does; its timestamp stands before it and
+cannot know of it, so the cells are looked at, which know both. Where no timestamp is so near that
+the answer stays right, it is exact.
 
 Left out: where to look for things that are asked for in vain; when each word of a line sounds (its
 characters are taken to be equally long).
@@ -46,7 +47,8 @@ class Exchange(NamedTuple):
 At = tuple[int, int]  # first and last position in the row
 
 MOMENT = re.compile(r"(?<![Ff]or )\b\d+\.\d\b")  # not how long
-TIME = re.compile(r'(to |goes away at |"end": )?(\d+\.\d)')  # with what tells that something ends
+ENDS = r'to |last seen at |goes away at |"end": '  # what stands before the moment of an end
+TIME = re.compile(rf"({ENDS})?(\d+\.\d)")
 
 
 class Mention(NamedTuple):
@@ -176,7 +178,7 @@ def _run(positions: np.ndarray) -> At:
 class Cells(NamedTuple):
     """The cells of a pair of frames, or of a picture."""
 
-    time: float
+    times: tuple[float, ...]  # of its frames
     rows: int
     columns: int
     slots: np.ndarray  # i64[rows * columns], positions in the row of the batch
@@ -190,15 +192,17 @@ def _cells(scene: Scene, laid: Plan, look: Callable) -> Iterator[Cells]:
         shape = part.pixels.shape if still else part.frames.shape[1:]
         rows, columns = look(*shape[:2])
         slots = laid.slots(index, Modality.IMAGE if still else Modality.VIDEO).numpy()
-        times = [0.0] if still else part.times[::2].tolist()  # a pair of frames has one set
-        for time, own in zip(times, slots.reshape(-1, rows * columns), strict=True):
-            yield Cells(time, rows, columns, own)
+        times = [0.0] if still else part.times.tolist()
+        pairs = [tuple(times[i : i + 2]) for i in range(0, len(times), 2)]
+        for pair, own in zip(pairs, slots.reshape(-1, rows * columns), strict=True):
+            yield Cells(pair, rows, columns, own)
 
 
 def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At]:
     """Whenever it is seen: the cells in the row of cells through the thing's middle."""
-    for time, rows, columns, slots in _cells(scene, laid, look):
-        if scene.shows(thing, time):
+    for times, rows, columns, slots in _cells(scene, laid, look):
+        shown = [time for time in times if scene.shows(thing, time)]
+        for time in shown[:1]:
             left, top, right, bottom = box(scene, thing, time)
             row = int((top + bottom) / 2 / scene.height * rows)
             first, last = (int(x / scene.width * columns) for x in (left, right - 1))
@@ -208,7 +212,8 @@ def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At
 def _printed(scene: Scene, laid: Plan, look: Callable) -> Iterator[Spoken]:
     """What can be read, in capitals, and the cell of each letter's middle when it is first seen."""
     for word in scene.prints:
-        shown = (cells for cells in _cells(scene, laid, look) if scene.shows(word, cells.time))
+        shown = (cells for cells in _cells(scene, laid, look)
+                 if any(scene.shows(word, time) for time in cells.times))  # fmt: skip
         if cells := next(shown, None):
             edges = np.array(letters(scene, word))
             middles = (edges[:, :2] + edges[:, 2:]) / 2 / (scene.width, scene.height)
@@ -235,9 +240,8 @@ def _looks(
             within = end - len(pieces[i]) - time.start(2)  # which character of it comes next
             if -1 <= within < len(time[2]):
                 places[i] = about.ends if time[1] else about.begins
-            told = clocks.heard if about.heard else clocks.seen
-            if 0 <= within < len(time[2]) and time[2] in told:
-                places[i] = told[time[2]][within]
+            if about.heard and 0 <= within < len(time[2]) and time[2] in clocks.heard:
+                places[i] = clocks.heard[time[2]][within]
     for word in words:  # of which a letter is a token
         for match in re.finditer(f'"{re.escape(word.text)}"', answer):
             for i, end in enumerate(ends):
@@ -275,6 +279,6 @@ def _named(text: str, mentions: Sequence[Mention]) -> dict[int, Mention]:
     for (words, color), same in sorted(alike.items(), key=lambda item: -len(item[0][0][0])):
         colored = f"(?:{color} )?" if color else ""  # longest first: "ice cream" before "ice"
         name = "|".join(re.escape(word.lower()) for word in words)
-        for n, match in enumerate(re.finditer(rf"\b{colored}(?:{name})", text.lower())):
+        for n, match in enumerate(re.finditer(rf"\b{colored}(?:{name})(?:e?s)?\b", text.lower())):
             named.setdefault(match.start(), same[min(n, len(same) - 1)])
     return named

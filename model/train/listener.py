@@ -29,12 +29,16 @@ class Listener(nn.Module):
 
     @classmethod
     def of(cls, checkpoint: str | Path, omni: Omni) -> "Listener":
-        """The ear in a checkpoint of the stages `ear`, `hear` or `world`."""
+        """The ear in a checkpoint of the stages `ear`, `hear` or `world`, with the words that it
+        spells in; it takes the place of that of `omni`."""
         ear = Ear(omni)
         state = {k.removeprefix("hear."): v for k, v in weights(checkpoint).items()}
         ear.load_state_dict(
             {k.removeprefix("ear."): v for k, v in state.items() if k.startswith("ear.")}
         )
+        for name in ("words.weight", "thinker.embed.weight"):
+            if name in state:
+                ear.words[0].weight.data.copy_(state[name])
         return cls(ear)
 
     def forward(

@@ -12,6 +12,7 @@ and a pure function step -> batch for the one loop (loop.py).
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -56,6 +57,9 @@ from model.train.prompts import Prompts
 from model.train.spelling import said, spelled, word_spans
 from model.train.splice import Grafter, Splicer
 
+if TYPE_CHECKING:
+    from model.train.hearing import Hearing
+
 ASK = (
     "Transcribe the audio.",
     "Transcribe this.",
@@ -66,6 +70,7 @@ ASK = (
 STATE_MS = 160.0  # of an ear state
 GRAFTED = 0.25  # of the sentences to be written down end as another one does
 COPIED = 0.8  # of the sentences that have a copy are heard as such
+HEARD = 2.0  # what it counts how MTP's choices sound, beside which they are
 REPEATED = 0.1  # of the written questions ask for a sentence to be repeated
 RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
@@ -185,15 +190,18 @@ class Speak(nn.Module):
 
     Half of the frames that MTP learns from begin with its own choices instead of the true codes:
     there each codebook learns to mend what those before it got wrong. `books` f32[K, V, D] are the
-    codec's entries.
+    codec's entries. With `hearing`, what MTP chooses is to sound right as well.
     """
 
-    def __init__(self, omni: Omni, books: np.ndarray, frames: int = 1024):
+    def __init__(
+        self, omni: Omni, books: np.ndarray, frames: int = 1024, hearing: "Hearing | None" = None
+    ):
         super().__init__()
         self.books = torch.from_numpy(books)
         self.talker = omni.talker
         self.guided = Guided.into(omni.talker.stack)
         self.frames = frames  # per batch, that MTP learns from
+        self.hearing = hearing
         self.balance = Balance(omni.talker)
 
     def forward(
@@ -207,7 +215,7 @@ class Speak(nn.Module):
         codes = targets < talker.config.end
         residual, completed = self.complete(batch, hidden)
 
-        spoken = self._says(batch).sum(1).float()
+        spoken = self.says(batch).sum(1).float()
         expected = (talker.frames_of(batch.words) * batch.text).sum(1) * batch.tempo
         rate = ((expected - spoken) / spoken).square().mean()
         balance, looking = self.balance.take(), self.guided.loss(batch.spoken)
@@ -229,31 +237,35 @@ class Speak(nn.Module):
 
     def complete(self, batch: SpeakBatch, hidden: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """MTP's loss where the Talker's states f[B, L, D] predict frames."""
-        row, at = self._says(batch).nonzero(as_tuple=True)
+        row, at = self.says(batch).nonzero(as_tuple=True)
         some = torch.randperm(len(row), device=row.device)[: self.frames]
         row, at = row[some], at[some]
         true, state = batch.codes[row, at + 1], hidden[row, at]
-        taken = self._own(true, state)
+        taken = self.own(true, state)
         rest = self.talker.mtp(state, self.talker.codes(taken[:, 0]), taken)
         wanted = mending(self.books.to(state.device), true, taken)
         residual = cross_entropy(rest, wanted)
         led = len(true) // 2  # the others have the true codes before them
-        return residual, {
-            "residual": residual, "code1_right": accuracy(rest[led:, 0], wanted[led:, 0]),
-            "missed": self._missed(true[:led], taken[:led]),
-        }  # fmt: skip
+        metrics = {"residual": residual, "code1_right": accuracy(rest[led:, 0], wanted[led:, 0]),
+                   "missed": self._missed(true[:led], taken[:led])}  # fmt: skip
+        if not self.hearing:
+            return residual, metrics
+        heard = self.hearing(self, batch, hidden)
+        return residual + HEARD * heard, metrics | {"heard": heard}
 
-    def _says(self, batch: SpeakBatch) -> Tensor:
+    def says(self, batch: SpeakBatch) -> Tensor:
         """Positions bool[B, L] that predict a frame."""
         return (batch.targets != IGNORE) & (batch.targets < self.talker.config.end)
 
     @torch.no_grad()
-    def _own(self, true: Tensor, state: Tensor) -> Tensor:
-        """Codes i64[N, K] of frames: for the first half what the Talker itself would choose."""
+    def own(self, true: Tensor, state: Tensor, complete: bool = False) -> Tensor:
+        """Codes i64[N, K] of frames: for the first half what the Talker itself would choose; to
+        `complete` the others too, after their true codebook 0."""
         talker, led = self.talker, len(true) // 2
         first = talker.head(state[:led])[:, : talker.config.end].argmax(-1)
-        rest = talker.mtp.best(state[:led], talker.codes(first))
-        return torch.cat((torch.cat((first[:, None], rest), dim=1), true[led:]))
+        first = torch.cat((first, true[led:, 0])) if complete else first
+        rest = talker.mtp.best(state[: len(first)], talker.codes(first))
+        return torch.cat((torch.cat((first[:, None], rest), dim=1), true[len(first) :]))
 
     @torch.no_grad()
     def _missed(self, true: Tensor, taken: Tensor) -> Tensor:
@@ -268,9 +280,11 @@ class Speak(nn.Module):
 class Talk(nn.Module):
     """Talker and MTP, hearing what a frozen ear and Thinker make of the question."""
 
-    def __init__(self, omni: Omni, books: np.ndarray, frames: int = 1024):
+    def __init__(
+        self, omni: Omni, books: np.ndarray, frames: int = 1024, hearing: "Hearing | None" = None
+    ):
         super().__init__()
-        self.speak = Speak(omni, books, frames)
+        self.speak = Speak(omni, books, frames, hearing)
         self.senses = [omni.ear, omni.thinker]  # a list: not trained, not saved with this stage
         self.pad = omni.tokenizer.audio_pad
 

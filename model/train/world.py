@@ -26,14 +26,14 @@ import torch
 from torch import Tensor, nn
 
 from model.data.ask import ASKED, Item, Task, item, others
-from model.data.draw import unchanged
+from model.data.draw import Sticker, unchanged
 from model.data.questions import heard, seen
 from model.data.shelf import Shelf
 from model.data.store import Store
 from model.data.vary import Change
 from model.layers.mel import log_mel_16k
 from model.omni import Omni
-from model.senses.message import Audio, Image, Video
+from model.senses.message import Audio, Image, Message, Video
 from model.senses.prompt import RATE, Clock
 from model.senses.vision import Patches
 from model.train.batch import (
@@ -57,6 +57,9 @@ KINDS = ("picture", "sound", "film")
 SHORTER = 3  # scenes of which the shortest is taken
 TOKENS = 1600  # of a batch, padding and all
 STRUCTURED = tuple(name for name in ASKED if name.startswith("caption structured"))
+WHEN = ("appears", "goes", "visible")  # asked of films as often as all the rest
+FILM = (0.6, 0.9)  # scales of films
+SILENT = 0.8  # of the films are shown without their sound: four times as many in the same time
 TIMED = re.compile(r"\d seconds|\"start\"")  # an answer that tells a time
 POINTING = 1.0  # what looking at the right place counts beside the right words
 SLOWER = {"hear.ear.*": 0.4, "hear.thinker.*": 0.6}  # of the learning rate
@@ -91,6 +94,20 @@ class _Item(NamedTuple):
     ringing: list[np.ndarray]  # one a sound
 
 
+class Drawn(NamedTuple):
+    item: Item
+    tasks: list[Task]  # what is asked about its scene
+    clock: Clock  # how time is told
+    silent: bool  # it is a film that is shown without its sound
+
+    def message(self, shelf: Shelf, scale: float, change: Sticker = unchanged) -> Message:
+        """The user's turn."""
+        made = self.item.message(shelf, scale=scale, change=change)
+        parts = (replace(part, audio=None) if self.silent and isinstance(part, Video) else part
+                 for part in made.parts)  # fmt: skip
+        return Message(made.role, tuple(parts))
+
+
 @dataclass
 class WorldData:
     """Items of a shelf, `sizes` of each kind, each with up to `more` questions more, in batches by
@@ -114,35 +131,42 @@ class WorldData:
             groups[-1].append(one)
         return tuple(map(_batch, groups))
 
-    def drawn(self, kind: int, rng: np.random.Generator) -> tuple[Item, list[Task], Clock]:
+    def drawn(self, kind: int, rng: np.random.Generator) -> Drawn:
         """An item, all that is asked about its scene, and how time is told.
 
         Captions with times take the most words and are few among many tasks: films are often asked
-        for one. What few scenes allow to be asked is asked as often as the rest. Mostly the
+        for one, and more often for a time. What few scenes allow to be asked is asked as often as
+        the rest. Of a film without sound only what is seen is asked (`silent`). Mostly the
         shortest of some scenes is taken: one sound is easier to find than five, and costs less. Who
         is asked for times is mostly told them, often enough to answer.
         """
+        silent = KINDS[kind] == "film" and rng.random() < SILENT
         name = ""
         if KINDS[kind] == "film" and rng.random() < 0.3:
-            name = str(rng.choice(STRUCTURED))
+            name = "caption structured seen" if silent else str(rng.choice(STRUCTURED))
+        elif KINDS[kind] == "film" and (silent or rng.random() < 0.6):
+            name = str(rng.choice(WHEN))
         elif KINDS[kind] != "film" and rng.random() < 0.7:
             name = str(rng.choice(list((seen if KINDS[kind] == "picture" else heard).ASKED)))
         draws = SHORTER if rng.random() < 0.6 else 1
         some = [item(int(rng.integers(2**31)), self.shelf, KINDS[kind], name) for _ in range(draws)]
         one = min(some, key=lambda one: one.scene.seconds)
         tasks = [one.task, *others(one, self.more, self.shelf)]
+        if silent:
+            tasks = [task for task in tasks if task.senses == "seen"]
         if rng.random() < 0.9 and any(TIMED.search(task.answer) for task in tasks):
-            return one, tasks, Clock(float(rng.uniform(0.3, 0.8)))
-        return one, tasks, clock(rng)
+            return Drawn(one, tasks, Clock(float(rng.uniform(0.3, 0.8))), silent)
+        return Drawn(one, tasks, clock(rng), silent)
 
     def _item(self, kind: int, rng: np.random.Generator) -> _Item:
-        one, tasks, told = self.drawn(kind, rng)
-        scale = float(rng.uniform(0.5, 1.0)) if KINDS[kind] == "picture" else 0.5
+        drawn = self.drawn(kind, rng)
+        scene, tasks = drawn.item.scene, drawn.tasks
+        scale = float(rng.uniform(*((0.5, 1.0) if KINDS[kind] == "picture" else FILM)))
         plain = rng.random() < PLAIN or any(task.name == "bigger" for task in tasks)
         change = unchanged if self.clean or plain else Change(rng)  # which may make them smaller
-        parts = one.message(self.shelf, scale=scale, change=change).parts
+        parts = drawn.message(self.shelf, scale, change).parts
         marks, grid = self.omni.tokenizer, self.omni.eye.grid
-        row = exchange(marks, one.scene, parts[:-1], tasks, told, grid)
+        row = exchange(marks, scene, parts[:-1], tasks, drawn.clock, grid)
         seen, mels = [], []
         for part in parts:
             match part:
@@ -153,7 +177,7 @@ class WorldData:
             sound = part.audio if isinstance(part, Video) else part
             if isinstance(sound, Audio):
                 mels.append(self._mel(sound, rng))
-        rings = [ringing(one.scene, marks, len(mel) // STEP) for mel in mels]
+        rings = [ringing(scene, marks, len(mel) // STEP) for mel in mels]
         return _Item(kind, row, seen, mels, rings)
 
     def _mel(self, sound: Audio, rng: np.random.Generator) -> np.ndarray:

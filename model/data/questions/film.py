@@ -1,4 +1,8 @@
-"""Questions about a film: what comes, goes and moves; what is seen while something is heard."""
+"""Questions about a film: what comes, goes and moves; what is seen while something is heard.
+
+Who is asked until when, or how long, says first what can be looked up: when a thing is last seen,
+from when to when it is there.
+"""
 
 from collections.abc import Iterator
 from random import Random
@@ -7,7 +11,7 @@ import numpy as np
 
 from model.data.captions import in_rows, listed, looks, way
 from model.data.catalog import SOUNDS
-from model.data.check import Names, Near
+from model.data.check import Last, Names, Near
 from model.data.questions.fact import Asked, Fact, phrasings_of
 from model.data.questions.heard import single_sounds
 from model.data.questions.seen import single_things
@@ -26,14 +30,15 @@ def _appears(scene: Scene) -> Iterator[Fact]:
 def _goes(scene: Scene) -> Iterator[Fact]:
     for t in single_things(scene):
         if t.end < scene.seconds:
-            told = f"the {t.name} goes away at {t.end:.1f} seconds."
-            yield Fact({"thing": t.name}, told, Near((t.end,)))
+            told = f"the {t.name} is last seen at {t.end - 1 / scene.rate:.1f}: "
+            told += f"it goes away at {t.end:.1f} seconds."
+            yield Fact({"thing": t.name}, told, Last(Near((t.end,))))
 
 
 def _visible(scene: Scene) -> Iterator[Fact]:
     for t in single_things(scene) if scene.seconds else ():
-        told = f"for {t.end - t.start:.1f} seconds."
-        yield Fact({"thing": t.name}, told, Near((t.end - t.start,)))
+        told = f"from {t.start:.1f} to {t.end:.1f}: for {t.end - t.start:.1f} seconds."
+        yield Fact({"thing": t.name}, told, Last(Near((t.end - t.start,))))
 
 
 def _first_seen(scene: Scene) -> Iterator[Fact]:

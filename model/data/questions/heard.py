@@ -32,7 +32,10 @@ def _sound(scene: Scene) -> Iterator[Fact]:
 def _sounds(scene: Scene) -> Iterator[Fact]:
     names = tuple(in_order(scene))
     if len(names) > 1 and not scene.lines:
-        yield Fact({}, listed([SOUNDS[n].heard for n in names]) + ".", Names("sound", names))
+        first = [min(s.start for s in scene.sounds if s.name == n) for n in names]
+        each = [f"{SOUNDS[n].heard} at {start:.1f} seconds"
+                for n, start in zip(names, first, strict=True)]  # fmt: skip
+        yield Fact({}, f"{listed(each)}.", Names("sound", names))
 
 
 def _count_sound(scene: Scene) -> Iterator[Fact]:

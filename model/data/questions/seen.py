@@ -1,9 +1,10 @@
 """Questions about what is seen: objects, colours, counts, places, printed words.
 
 Things too near to a border between two places are not asked for; colours only of what is dyed.
-Answers that take several looks say what each of them saw, in the order of the rows: what is counted
-one by one, with its number, and where the things are that another is compared with. Whether
-something is there, and which thing has a colour, is found in the list of all that is there.
+Answers that take several looks say what each of them saw, and where, in the order of the rows: who
+has just said a place finds the next one. What is counted comes with its number, one by one. Who is
+asked which thing has a colour, or whether something is there, says first where he looks, and what
+he sees there; of what is not there, where something else is.
 """
 
 from collections import Counter
@@ -41,12 +42,8 @@ def _what(scene: Scene) -> Iterator[Fact]:
 def _things(scene: Scene) -> Iterator[Fact]:
     if len(scene.things) > 1 and len(single_things(scene)) == len(scene.things):
         names = tuple(t.name for t in scene.things)
-        yield Fact({}, f"{_all(scene)}.", Names("object", names))
-
-
-def _all(scene: Scene) -> str:
-    """What is there, each kind of thing once."""
-    return listed(list(dict.fromkeys(a(looks(t)) for t in in_rows(scene.things))))
+        each = [f"{a(looks(t))} {where(*t.path[0])}" for t in in_rows(scene.things)]
+        yield Fact({}, f"{listed(each)}.", Names("object", names))
 
 
 def _color(scene: Scene) -> Iterator[Fact]:
@@ -61,7 +58,7 @@ def _which(scene: Scene) -> Iterator[Fact]:
         count = Counter(t.color for t in scene.things)
         for t in single_things(scene):
             if count[t.color] == 1:
-                told = f"{_all(scene)}: the {t.color} thing is the {t.name}."
+                told = f"the {t.color} thing is {where(*t.path[0])}: {a(looks(t))}."
                 yield Fact({"color": t.color}, told, Last(Names("object", (t.name,))))
 
 
@@ -86,7 +83,9 @@ def _exists(scene: Scene) -> Iterator[Fact]:
     rng = Random(f"{scene.seed}|exists")
     for name in (rng.choice(sorted(here)), rng.choice(sorted(set(OBJECTS) - here))):
         verdict = "yes" if name in here else "no"
-        told = f"{_all(scene)}. {a(name).capitalize()}? {verdict.capitalize()}."
+        at = next((t for t in in_rows(scene.things) if t.name == name), rng.choice(scene.things))
+        told = f"{where(*at.path[0])} is {a(looks(at))}. {a(name).capitalize()}? "
+        told += f"{verdict.capitalize()}."
         yield Fact({"thing": a(name)}, told, Names("verdict", (verdict,)))
 
 
