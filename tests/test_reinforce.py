@@ -11,14 +11,16 @@ import torch
 
 from model.data.store import Store
 from model.omni import Omni, OmniConfig
+from model.train import hearing
 from model.train import reinforce as module
 from model.train.attempts import say
 from model.train.codes import Codes
+from model.train.listener import Listener
 from model.train.loop import Recipe, Run
 from model.train.losses import IGNORE
 from model.train.pack import assemble
 from model.train.reinforce import LATER, WORST, Reinforce, SentenceData, advantages, reinforce
-from model.train.stages import SpeakData, spoken
+from model.train.stages import Ear, SpeakData, spoken
 from model.turn import Voice
 
 place = runpy.run_path(str(Path(__file__).with_name("test_stages.py")))["place"]
@@ -98,15 +100,19 @@ def test_the_gradient_is_that_of_what_was_drawn(omni, place):
     torch.testing.assert_close(found.detach(), wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_the_talker_alone_learns_and_is_packed(omni, place, tmp_path):
+@pytest.mark.parametrize("ears", [1, 2])
+def test_the_talker_alone_learns_and_is_packed(omni, place, tmp_path, monkeypatch, ears):
+    monkeypatch.setattr(hearing, "CROP", 4)  # the clips are short
+    listener = Listener(Ear(Omni(OmniConfig.nano()))) if ears == 2 else None
     before = {name: value.clone() for name, value in omni.state_dict().items()}
     run = Run(tmp_path / "reinforce", steps=3, log_every=1, valid_every=2)
     reinforce(omni, Store(place), place / "features", place / "codes", run, Recipe(lr=1e-3),
-              sentences=2, attempts=3, true=4)  # fmt: skip
+              sentences=2, attempts=3, true=4, listener=listener)  # fmt: skip
     moved = {name for name, value in omni.state_dict().items() if not value.equal(before[name])}
     assert moved and all(re.match(r"talker\.", name) for name in moved)
     lines = [json.loads(line) for line in (run.out / "metrics.jsonl").read_text().splitlines()]
     told = {"clear", "gain", "entropy", "frames", "code0", "residual", "balance"}
+    told |= {"heard"} if listener else set()
     assert all(told <= line.keys() and map(math.isfinite, line.values()) for line in lines[:1])
     assert any("valid_clear" in line for line in lines)
     packed = assemble(tmp_path, start=Omni(OmniConfig.nano())).talker

@@ -11,7 +11,7 @@
     omni train spell --minutes 10     # the ear's states -> tokens every 40 ms, the ear stays
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
-    omni train reinforce --minutes 60 # text -> attempts, of which its own ear likes some better
+    omni train reinforce --minutes 60 # text -> attempts, of which ears like some better
     omni train mtp --minutes 60       # Talker's states -> codebooks 1 to 7, the rest stays
     omni train turns --steps 500      # dialogues -> whose turn it is; the head alone
     omni train pack                   # all of them -> model/checkpoints/micro

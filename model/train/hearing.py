@@ -32,22 +32,23 @@ class Hearing:
 
     def __call__(self, speak: Speak, batch: SpeakBatch, hidden: Tensor) -> Tensor:
         """How differently the ear hears true frames and those MTP chooses from the Talker's states
-        f[B, L, D]; in half of the crops codebook 0 is the Talker's choice too."""
+        f[B, L, D]; in half of these codebook 0 is the Talker's choice too."""
         row, at = crops(speak.says(batch))
         if not len(row):
             return hidden.new_zeros(())
         true, state = batch.codes[row, at + 1], hidden[row, at]  # [R, S, K], [R, S, D]
-        taken = speak.own(true.flatten(0, 1), state.flatten(0, 1), complete=True)
-        talker = speak.talker
-        logits = talker.mtp(state.flatten(0, 1), talker.codes(taken[:, 0]), taken)
+        shape, true, state = true.shape, true.flatten(0, 1), state.flatten(0, 1)
+        led, talker = len(true) // 2, speak.talker
+        taken = speak.chosen(state, torch.cat((speak.first(state[:led]), true[led:, 0])))
+        logits = talker.mtp(state, talker.codes(taken[:, 0]), taken)
         books = speak.books.to(state.device)
         soft = torch.einsum("nkc,kcd->nd", logits.float().softmax(-1), books[1:])
         with torch.autocast(state.device.type, enabled=False):
-            chosen = self.renderer.quantizer.embed(taken.unflatten(0, true.shape[:2]).mT)
-            straight = (soft - soft.detach()).unflatten(0, true.shape[:2])
+            chosen = self.renderer.quantizer.embed(taken.view(shape).mT)
+            straight = (soft - soft.detach()).unflatten(0, shape[:2])
             made, _ = self.renderer.render(chosen + straight)
             with torch.no_grad():
-                wanted, _ = self.renderer(true.mT)
+                wanted, _ = self.renderer(true.view(shape).mT)
             return self.listener(made, wanted)
 
 

@@ -241,7 +241,7 @@ class Speak(nn.Module):
         some = torch.randperm(len(row), device=row.device)[: self.frames]
         row, at = row[some], at[some]
         true, state = batch.codes[row, at + 1], hidden[row, at]
-        taken = self.own(true, state)
+        taken = self._own(true, state)
         rest = self.talker.mtp(state, self.talker.codes(taken[:, 0]), taken)
         wanted = mending(self.books.to(state.device), true, taken)
         residual = cross_entropy(rest, wanted)
@@ -257,15 +257,21 @@ class Speak(nn.Module):
         """Positions bool[B, L] that predict a frame."""
         return (batch.targets != IGNORE) & (batch.targets < self.talker.config.end)
 
+    def _own(self, true: Tensor, state: Tensor) -> Tensor:
+        """Codes i64[N, K] of frames: for the first half what the Talker itself would choose."""
+        led = len(true) // 2
+        return torch.cat((self.chosen(state[:led], self.first(state[:led])), true[led:]))
+
     @torch.no_grad()
-    def own(self, true: Tensor, state: Tensor, complete: bool = False) -> Tensor:
-        """Codes i64[N, K] of frames: for the first half what the Talker itself would choose; to
-        `complete` the others too, after their true codebook 0."""
-        talker, led = self.talker, len(true) // 2
-        first = talker.head(state[:led])[:, : talker.config.end].argmax(-1)
-        first = torch.cat((first, true[led:, 0])) if complete else first
-        rest = talker.mtp.best(state[: len(first)], talker.codes(first))
-        return torch.cat((torch.cat((first[:, None], rest), dim=1), true[len(first) :]))
+    def first(self, state: Tensor) -> Tensor:
+        """Codebook 0 i64[N] as the Talker would choose it."""
+        return self.talker.head(state)[:, : self.talker.config.end].argmax(-1)
+
+    @torch.no_grad()
+    def chosen(self, state: Tensor, first: Tensor) -> Tensor:
+        """Codes i64[N, K] of frames that begin with `first`, the rest as MTP would choose them."""
+        rest = self.talker.mtp.best(state, self.talker.codes(first))
+        return torch.cat((first[:, None], rest), dim=1)
 
     @torch.no_grad()
     def _missed(self, true: Tensor, taken: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from workbench.evidence.items import Held
 SEEN = ("what", "things", "color", "which", "count", "exists", "where", "beside", "is beside",
         "between", "bigger", "read")  # fmt: skip
 NATURAL = tuple(task for task in SEEN if task not in ("color", "which"))  # of photos
-SCALE = 0.75  # of films; pictures are shown whole
+SCALE = 0.5  # of films; pictures are shown whole
 
 
 @dataclass(frozen=True)
