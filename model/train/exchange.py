@@ -202,8 +202,8 @@ def _seen(scene: Scene, thing: Thing, laid: Plan, look: Callable) -> Iterator[At
     """Whenever it is seen: the cells in the row of cells through the thing's middle."""
     for times, rows, columns, slots in _cells(scene, laid, look):
         shown = [time for time in times if scene.shows(thing, time)]
-        for time in shown[:1]:
-            left, top, right, bottom = box(scene, thing, time)
+        if shown:
+            left, top, right, bottom = box(scene, thing, shown[0])
             row = int((top + bottom) / 2 / scene.height * rows)
             first, last = (int(x / scene.width * columns) for x in (left, right - 1))
             yield int(slots[row * columns + first]), int(slots[row * columns + last])
