@@ -13,6 +13,7 @@ from scipy.ndimage import label
 from model.data import pictures, sounds
 from model.data.catalog import (
     COLORS,
+    MORE_STYLES,
     OBJECTS,
     ROOT,
     SEEN_FONTS,
@@ -153,7 +154,7 @@ def test_what_is_shipped_is_there_small_and_licensed():
     assert {r.id for r in rows} == files
     assert {r.licence for r in rows} == {"CC-BY-SA-3.0", "CC0-1.0", "MIT"}
     assert all(r.attribution and r.source for r in rows)
-    assert sum(p.stat().st_size for p in ROOT.rglob("*") if p.is_file()) < 3_000_000
+    assert sum(p.stat().st_size for p in ROOT.rglob("*") if p.is_file()) < 4_500_000
     for row in rows[::9]:
         wave = sounds.wave(row.id)
         assert abs(len(wave) / sounds.RATE - row.seconds) < 0.03
@@ -210,11 +211,12 @@ def test_films_do_not_cover_things_either(train):
                     assert wide < 8 or high < 8, scene.seed
 
 
-@pytest.mark.parametrize("style", (*SEEN_STYLES, "fluent"))
+@pytest.mark.parametrize("style", (*SEEN_STYLES, *MORE_STYLES, "fluent"))
 def test_dyed_things_have_their_colour(style):
     """The colour of most pixels is nearer to the one named than to any other."""
     wrong = []
-    pairs = [(name, color) for i, name in enumerate(OBJECTS) for color in list(COLORS)[i % 3 :: 3]]
+    drawn = pictures.names(style)
+    pairs = [(name, color) for i, name in enumerate(drawn) for color in list(COLORS)[i % 3 :: 3]]
     for name, color in pairs[::5]:
         pixels = np.asarray(pictures.sticker(name, style, color), float)
         solid = pixels[pixels[..., 3] > 200][:, :3]
@@ -223,6 +225,29 @@ def test_dyed_things_have_their_colour(style):
         if nearest != color:
             wrong.append((name, color, nearest))
     assert len(wrong) <= 0.06 * len(pairs[::5]), wrong
+
+
+def test_training_has_styles_that_lack_objects(train, root):
+    assert set(train.styles) == {*SEEN_STYLES, *MORE_STYLES}
+    assert shelf("test", root).styles == shelf("valid", root).styles == SEEN_STYLES
+    assert all(pictures.names(style) == tuple(OBJECTS) for style in (*SEEN_STYLES, "fluent"))
+    for style in MORE_STYLES:
+        assert 80 < len(pictures.names(style)) < len(OBJECTS)
+        assert "goose" not in pictures.names(style)
+        with pytest.raises(ValueError, match=f"no picture of 'goose' among those of {style}"):
+            pictures.sticker("goose", style, "red")
+    scenes = [sample(seed, train, "picture") for seed in range(300)]
+    seen = {thing.style for scene in scenes for thing in scene.things}
+    assert seen == set(train.styles)
+
+
+def test_what_others_lend_is_told_by_package(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match="nobody is named 'zoo'"):
+        sounds.lent("zoo:lion.ogg")
+    monkeypatch.setitem(sounds.LENDERS, "hydrogen", (tmp_path / "none", "hydrogen-drumkits"))
+    with pytest.raises(ValueError, match="install the Debian package hydrogen-drumkits"):
+        sounds.lent("hydrogen:kit/Clap.flac")
+    assert not any(r.id.startswith("hydrogen:") for r in sounds.available("train"))
 
 
 def test_recordings_of_training_are_bent_further(train, root):

@@ -452,7 +452,8 @@ def show(
         out: the PNG file to write
         kind: of scene; any: as the seed has it
         split: whose objects, recordings, voices and phrasings
-        styles: of the pictures: noto, twemoji, openmoji; for the test also fluent, stamp, photo
+        styles: of the pictures, else those of the split: noto, twemoji, openmoji, and for the test
+            fluent, stamp, photo
         questions: how many are shown
         wav: write the sound here too
         picture: write what is seen at the beginning here too, as the model sees it (PNG)
@@ -465,7 +466,6 @@ def show(
     from PIL import Image
 
     from model.data import ask, draw, mix, scenes, shelf, sounds
-    from model.data.catalog import SEEN_STYLES
     from model.data.check import to_json
     from workbench.sheet import sheet
     from workbench.waveform import check_wav
@@ -473,7 +473,7 @@ def show(
 
     if wav:
         check_wav(wav)
-    here = shelf.shelf(split, data, styles or SEEN_STYLES)
+    here = shelf.shelf(split, data, styles or None)
     found = scenes.sample(seed, here, "" if kind == "any" else kind)
     tasks = ask.tasks(found)
     samples = mix.mix(found, here.speech) if found.seconds else np.zeros(0, np.float32)

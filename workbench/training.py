@@ -209,9 +209,10 @@ def speak(budget: OmitArgPrefixes[Budget]) -> None:
 
 @train.command
 def talk(budget: OmitArgPrefixes[Budget]) -> None:
-    """Talker and MTP: say the Thinker's answers."""
+    """Talker and MTP: say the Thinker's answers; the ear, if it ran, judges."""
     from model.data.store import Store
     from model.train import stages
+    from model.train.hearing import Hearing
     from model.train.pack import ANSWER, HEAR, assemble, checkpoint
 
     omni, start = _begun(budget)
@@ -219,7 +220,9 @@ def talk(budget: OmitArgPrefixes[Budget]) -> None:
         omni = assemble(budget.runs, (HEAR, ANSWER), seed=budget.seed)
         start = checkpoint(budget.runs, "speak")
     store, codes, run = Store(budget.data), _codes(budget), budget.run("talk")
-    _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start))
+    listener = _listener(budget)
+    hearing = Hearing(omni.codec.renderer, listener) if listener else None
+    _told(stages.talk(omni, store, budget.features, codes, run, budget.recipe, start, hearing))
 
 
 @train.command

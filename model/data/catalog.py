@@ -65,6 +65,8 @@ COLORS: dict[str, tuple[int, int, int]] = {
 }
 
 SEEN_STYLES = ("noto", "twemoji", "openmoji")
+MORE_STYLES = ("noto-v1", "emojione", "emojione-v1", "fxemoji", "streamline")  # training only; each
+# lacks some objects
 UNSEEN_STYLES = ("fluent", "stamp", "photo")  # test only; stamps need a package of Debian
 
 # the two ends of a background, top to bottom; all are paler or greyer than a dyed object
@@ -165,7 +167,9 @@ PALE += ("ball", "cake", "piano", "book", "ambulance", "house", "computer", "can
 DARK = ("crow", "spider", "hat", "camera", "television", "eagle", "penguin", "microphone", "donkey")
 DARK += ("motorcycle", "elephant", "wolf", "hammer", "robot")
 
-SEEN_FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSansMono-Bold")
+SEEN_FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif")
+SEEN_FONTS += ("DejaVuSerif-Bold", "DejaVuSerif-Italic", "DejaVuSansMono", "DejaVuSansMono-Bold")
+SEEN_FONTS += ("cmr10", "cmb10", "cmss10", "cmtt10")
 UNSEEN_FONTS = ("Aileron", "STIXGeneral")
 
 

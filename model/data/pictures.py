@@ -1,9 +1,9 @@
-"""Pictures of objects: emoji of four sets, dyed in any colour; stamps and photos for the test.
+"""Pictures of objects: emoji of nine sets, dyed in any colour; stamps and photos for the test.
 
     (name, style) --> sticker, RGBA, at most 96 pixels    --dye--> the same shape in one colour
 
-- noto, twemoji, openmoji, fluent: one WebP sheet each in datasets/scenes, an object a cell in the
-  order of `OBJECTS`; `model.data.stock` made them.
+- noto, twemoji, openmoji, fluent, and five sets that lack some objects: one WebP sheet each in
+  datasets/scenes, an object a cell in the order of `OBJECTS`; `model.data.stock` made them.
 - stamp: cut-out photos and drawings of the Debian package tuxpaint-stamps-default (GPL-2: read
   where they are, never copied), found by the file name.
 - photo: three real photos in datasets/samples.
@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFont
 
-from model.data.catalog import COLORS, OBJECTS, ROOT, SEEN_STYLES, SHAPES
+from model.data.catalog import COLORS, MORE_STYLES, OBJECTS, ROOT, SEEN_STYLES, SHAPES
 
 CELL = 96  # pixels of a cell in a sheet, each way
 COLUMNS = 12  # cells in a row
 STAMPS = Path("/usr/share/tuxpaint/stamps")
 SAMPLES = ROOT.parent / "samples"
 PHOTOS = {"cat": "chelsea.png", "cup": "coffee.png", "flower": "flower.jpg"}
-SHEETS = (*SEEN_STYLES, "fluent")
+SHEETS = (*SEEN_STYLES, *MORE_STYLES, "fluent")
 STEMS = {"train": "train", "phone": "telephone", "shirt": "t_tshirt", "light bulb": "lightbulb"}
 STEMS |= {"drum": "drum_tomtom_floor", "guitar": "guitar_classical", "bunch of grapes": "grapes"}
 STEMS |= {"apple": "apple_red", "chicken": "hen", "cat": "tabby"}
@@ -38,7 +38,7 @@ STEMS |= {"apple": "apple_red", "chicken": "hen", "cat": "tabby"}
 def names(style: str) -> tuple[str, ...]:
     """The objects of which there are pictures of a style here."""
     if style in SHEETS:
-        return tuple(OBJECTS)
+        return _drawn(style)
     if style == "photo":
         return tuple(PHOTOS)
     if style == "stamp":
@@ -59,6 +59,8 @@ def _sticker(name: str, style: str, color: str) -> Image.Image:
         return dye(_sticker(name, style, ""), COLORS[color])
     if name not in OBJECTS:
         raise ValueError(f"no object is named {name!r}; model.data.catalog lists them")
+    if style in SHEETS and name not in _drawn(style):
+        raise ValueError(f"no picture of {name!r} among those of {style}")
     if style == "photo":
         if name not in PHOTOS:
             raise ValueError(f"no photo of {name!r}; there are photos of {', '.join(PHOTOS)}")
@@ -68,9 +70,7 @@ def _sticker(name: str, style: str, color: str) -> Image.Image:
             raise ValueError(f"no stamp of {name!r} in {STAMPS}")
         picture = Image.open(_stamps()[name]).convert("RGBA")
     else:
-        index = list(OBJECTS).index(name)
-        x, y = index % COLUMNS * CELL, index // COLUMNS * CELL
-        picture = _sheet(style).crop((x, y, x + CELL, y + CELL))
+        picture = _cell(style, name)
     box = picture.getchannel("A").point(lambda a: 255 * (a > 24)).getbbox()
     picture = picture.crop(box)
     if max(picture.size) > 2 * CELL:
@@ -120,6 +120,18 @@ def _sheet(style: str) -> Image.Image:
     if not path.exists():
         raise ValueError(f"{path} is missing; it is part of the repository")
     return Image.open(path).convert("RGBA")
+
+
+@cache
+def _drawn(style: str) -> tuple[str, ...]:
+    """The objects whose cells of a sheet are not empty."""
+    return tuple(name for name in OBJECTS if _cell(style, name).getchannel("A").getbbox())
+
+
+def _cell(style: str, name: str) -> Image.Image:
+    index = list(OBJECTS).index(name)
+    x, y = index % COLUMNS * CELL, index // COLUMNS * CELL
+    return _sheet(style).crop((x, y, x + CELL, y + CELL))
 
 
 @cache

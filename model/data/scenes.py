@@ -247,6 +247,8 @@ def _look(rng: Random, split: str, style: str, n: int) -> list[tuple[str, str]]:
                 continue
         else:
             name, color = rng.choice(dyed(split))
+            if name not in known:
+                continue
         chosen.setdefault(name, color)
     return list(chosen.items())
 

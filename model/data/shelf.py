@@ -5,7 +5,7 @@
 Taking stock reads tables only; a clip is decoded when a mix needs it (`Shelf.speech`). Test has the
 voices and sentences that training never hears (four Kokoro voices), recordings that it never plays,
 and the styles that the caller asks for: the seen ones, to test unseen combinations of object and
-colour, or `("fluent",)`, `("stamp",)`, `("photo",)`.
+colour, or `("fluent",)`, `("stamp",)`, `("photo",)`. Training has more styles than it is tested in.
 
 English voices come from `model.data.store`. Other languages are the descriptions that people read
 for Tux Paint's stamps (GPL-2: read where Debian puts them, never copied), each with its text and
@@ -29,7 +29,7 @@ from jaxtyping import Float32
 from scipy.signal import resample_poly
 
 from model.data import pictures, sounds
-from model.data.catalog import SEEN_STYLES, SOUNDS, Recording, split_of
+from model.data.catalog import MORE_STYLES, SEEN_STYLES, SOUNDS, Recording, split_of
 from model.data.phones import UNIT_MS
 from model.data.store import Clips, Store
 from model.data.voices import NAMED
@@ -131,12 +131,15 @@ class Shelf:
 
 
 def shelf(
-    split: str, root: str | Path = "datasets", styles: tuple[str, ...] = SEEN_STYLES
+    split: str, root: str | Path = "datasets", styles: tuple[str, ...] | None = None
 ) -> Shelf:
-    """What is here for a split."""
+    """What is here for a split; without `styles` all that training sees, of the others the three
+    that have every object."""
+    seen = (*SEEN_STYLES, *MORE_STYLES)
+    styles = (seen if split == "train" else SEEN_STYLES) if styles is None else styles
     if not styles:
         raise ValueError(f"no styles; expected some of {', '.join(SEEN_STYLES)}")
-    if split != "test" and not set(styles) <= set(SEEN_STYLES):
+    if split != "test" and not set(styles) <= set(seen):
         raise ValueError(f"styles {', '.join(styles)} are for the test only, not for {split}")
     for style in styles:
         pictures.names(style)  # says what is missing

@@ -1,10 +1,13 @@
 """Make what datasets/scenes ships, from the packages it comes from: pictures and recordings.
 
-    npm openmoji 17.0.0, @discordapp/twemoji 16.0.1, @iconify-json/noto 1.2.9,
-    @iconify-json/fluent-emoji-flat 1.2.6   --rsvg-convert-->  one WebP sheet a style
-    Debian scratch, sonic-pi-samples        --trim, 16 kHz-->  short Opus files
+    npm openmoji 17.0.0, @discordapp/twemoji 16.0.1, @iconify-json/noto 1.2.9, noto-v1 1.2.5,
+    emojione 1.2.3, emojione-v1 1.2.3, fxemoji 1.2.2, streamline-emojis 1.2.4,
+    fluent-emoji-flat 1.2.6                 --rsvg-convert-->  one WebP sheet a style
+    Debian scratch, sonic-pi-samples, 0ad-data, unknown-horizons
+                                            --trim, 16 kHz-->  short Opus files
     Debian musescore-general-soundfont-small --fluidsynth-->   notes and small tunes, the same way
-    Debian tuxpaint-stamps-default          --measure-->       lines of sounds.tsv, no file
+    Debian tuxpaint-stamps-default, widelands-data, hydrogen-drumkits, gcompris-qt-data
+                                            --measure-->       lines of sounds.tsv, no file
 
 Needed once by whoever changes the stock; everybody else reads the result, which is in the
 repository. Debian packages of the tools: librsvg2-bin, fluidsynth.
@@ -20,6 +23,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -30,9 +34,9 @@ import soundfile
 from jaxtyping import Float32
 from PIL import Image
 
-from model.data.catalog import OBJECTS, ROOT, SOUNDS, Recording
+from model.data.catalog import MORE_STYLES, OBJECTS, ROOT, SOUNDS, Recording
 from model.data.pictures import CELL, COLUMNS
-from model.data.sounds import RATE, read, trim
+from model.data.sounds import RATE, lent, read, trim
 
 TUNES = 7  # of each instrument; the last two are for the test
 LONGEST = 3.0  # seconds
@@ -132,6 +136,68 @@ bee: insects/bee |
 turkey: birds/turkey |
 monkey: mammals/apes/chimp |
 """
+# more to learn from, below the sounds of 0 A.D. (actor/...) or of Unknown Horizons
+GAMES = """
+cow: fauna/animal/cattle_01 fauna/animal/cattle_02 fauna/animal/cattle_03 fauna/animal/cattle_04 \
+ fauna/animal/cattle_05 fauna/animal/cattle_06 fauna/animal/cattle_07 |
+horse: fauna/animal/horse_11 fauna/animal/horse_idle1 fauna/animal/horse_idle2 \
+ fauna/animal/horse_idle3 fauna/animal/horse_select1 fauna/animal/horse_select2 \
+ fauna/animal/horse_select3 fauna/animal/horse_attack1 fauna/animal/horse_attack2 |
+elephant: fauna/animal/elephant_attack1 fauna/animal/elephant_attack2 \
+ fauna/animal/elephant_order1 fauna/animal/elephant_select1 fauna/animal/elephant_trained1 |
+lion: fauna/animal/lion_attack1 fauna/animal/lion_attack2 fauna/animal/lion_select1 |
+pig: fauna/animal/pig_10 fauna/animal/pig_11 fauna/animal/pig_12 fauna/animal/pig_squeal_move |
+sheep: fauna/animal/sheep_10 fauna/animal/sheep_11 sheepfield |
+goat: fauna/death/goat_10 fauna/death/goat_11 fauna/death/goat_12 fauna/death/goat_13 \
+ fauna/death/goat_14 fauna/death/goat_15 fauna/death/goat_16 fauna/death/goat_17 |
+scream: human/death/female_death_01 human/death/female_death_02 human/death/female_death_03 \
+ human/death/female_death_04 human/death/female_death_05 human/death/female_death_06 \
+ human/death/male_death_01 human/death/male_death_02 human/death/male_death_03 \
+ human/death/male_death_04 human/death/male_death_05 human/death/male_death_06 |
+footsteps: human/movement/Footsteps/Foorstep_Sand_Running \
+ human/movement/Footsteps/Foorstep_Sand_Walking human/movement/Footsteps/Footstep_Gravel_Running \
+ human/movement/Footsteps/Footstep_Gravel_Walking human/movement/Footsteps/Footstep_Rock_Running \
+ human/movement/Footsteps/Footstep_Rock_Walking human/movement/Footsteps/Footstep_Wood_Running \
+ human/movement/Footsteps/Footstep_Wood_Walking human/movement/Footsteps/Footstep_Grass_Walking |
+bell: ships_bell chapel |
+"""
+# of packages under the GPL: read where Debian puts them, never copied (model/data/sounds.py)
+LENT = """
+cow: widelands:sound/farm/ox_00.ogg widelands:sound/farm/ox_01.ogg \
+ gcompris:explore_farm_animals/cow.ogg |
+sheep: widelands:sound/farm/sheep_00.ogg widelands:sound/farm/sheep_01.ogg \
+ widelands:sound/farm/sheep_02.ogg gcompris:explore_farm_animals/sheep.ogg |
+horse: widelands:sound/farm/horse_00.ogg widelands:sound/farm/horse_01.ogg \
+ gcompris:explore_farm_animals/horse.ogg |
+donkey: widelands:sound/farm/donkey.ogg |
+duck: widelands:world/critters/duck/duck_00.ogg widelands:world/critters/duck/duck_01.ogg \
+ widelands:world/critters/duck/duck_02.ogg gcompris:explore_farm_animals/duck.ogg |
+wolf: widelands:sound/animals/wolf_00.ogg widelands:sound/animals/wolf_01.ogg \
+ widelands:sound/animals/wolf_02.ogg |
+frog: widelands:sound/animals/frog.ogg |
+cricket: widelands:sound/animals/crickets1_00.ogg widelands:sound/animals/crickets2_00.ogg |
+bird: widelands:sound/animals/bird1_00.ogg widelands:sound/animals/bird2_00.ogg \
+ widelands:sound/animals/bird3_00.ogg widelands:sound/animals/bird4_00.ogg \
+ widelands:sound/animals/bird5_00.ogg widelands:sound/animals/bird6_00.ogg |
+dog: gcompris:explore_farm_animals/dog.ogg |
+cat: gcompris:explore_farm_animals/cat.ogg |
+owl: gcompris:explore_farm_animals/owl.ogg |
+pig: gcompris:explore_farm_animals/pig.ogg |
+cowbell: hydrogen:Millo-Drums_v.1/misc_Cowbell.flac \
+ hydrogen:The%20Black%20Pearl%201.0/Cowbell-Hard.wav \
+ hydrogen:The%20Black%20Pearl%201.0/Cowbell-Softest.wav \
+ hydrogen:Gimme%20A%20Hand%201.0/Cowbell-Hard.wav |
+clap: hydrogen:ElectricEmpireKit/EE_Clap.flac hydrogen:HardElectro1/Clap_1.flac \
+ hydrogen:Millo_MultiLayered2/clap_01.flac hydrogen:Millo_MultiLayered2/clap_03.flac \
+ hydrogen:The%20Black%20Pearl%201.0/HandClap.wav \
+ hydrogen:Gimme%20A%20Hand%201.0/HandClap-Hard.wav |
+snap: hydrogen:Gimme%20A%20Hand%201.0/Fingersnap-Hardest.wav \
+ hydrogen:Gimme%20A%20Hand%201.0/Fingersnap-Med.wav \
+ hydrogen:Gimme%20A%20Hand%201.0/Fingersnap-Softest.wav |
+shaker: hydrogen:Gimme%20A%20Hand%201.0/Maraca-Hard.wav \
+ hydrogen:Gimme%20A%20Hand%201.0/Maraca-Soft.wav |
+whistle: hydrogen:ElectricEmpireKit/EE_Whistle.flac |
+"""
 BY_SCRATCH = (
     "Debian scratch 1.4.0.6",
     "CC-BY-SA-3.0",
@@ -147,21 +213,75 @@ BY_MUSESCORE = (
     "MIT",
     "MuseScore_General, (c) 2018-2021 S. Christian Collins, from Fluid (R3), (c) Frank Wen",
 )
+BY_0AD = (
+    "Debian 0ad-data 0.0.26",
+    "CC-BY-SA-3.0",
+    "0 A.D., (c) Wildfire Games; cut, 16 kHz",
+)
+BY_HORIZONS = (
+    "Debian unknown-horizons 2019.1",
+    "CC-BY-SA-3.0",
+    "Unknown Horizons Team; cut, 16 kHz",
+)
 BY_TUXPAINT = ("Debian tuxpaint-stamps-default", "GPL-2", "Tux Paint stamps; not part of this work")
+BY_LENDER = {
+    "widelands": ("Debian widelands-data", "GPL-2+", "Widelands; not part of this work"),
+    "hydrogen": ("Debian hydrogen-drumkits", "GPL-2", "Hydrogen drumkits; not part of this work"),
+    "gcompris": ("Debian gcompris-qt-data", "GPL-3", "GCompris; not part of this work"),
+}
+
+
+# what a set calls otherwise; none: what it shows under that name is something else, or a scene
+OTHERWISE = {
+    "noto-v1": "cricket none",
+    "emojione": "cricket none",
+    "emojione-v1": "ship none",
+    "fxemoji": """
+        sheep ram, rabbit bunnyside, dog dogside, cat catside, pig pigside, mouse mouseside,
+        tiger tigerside, whale spurtingwhale, ladybug ladybeetle, bee honeybee, camel bactriancamel,
+        wolf wolfface, apple redapple, ear of corn earofmaize, cake birthdaycake,
+        loaf of bread bread, pizza sliceofpizza, ice cream softicecream, cup hotbeverage,
+        tree deciduoustree, leaf mapleleaf, sun whitesun, moon crescentmoon,
+        snowman snowmanwithoutsnow, truck deliverytruck, train steamlocomotive, car automobile,
+        house housebuilding, light bulb lightbulb, clock alarmclock, phone blacktelephone,
+        computer personalcomputer, book openbook, piano musicalkeyboard, ball soccerball,
+        gift present, hat tophat, shoe mensshoe, shirt mansshirt, heart redheart,
+        backpack schoolsatchel, circle largeredcircle, triangle uppointingredtriangle,
+        diamond largebluediamond, microphone studiomic, bunch of grapes grapes, star whitestar,
+        flower blossom, ship none, sailboat none""",
+    "streamline": """
+        sheep ewe-1, lion lion-face, bear bear-face, frog frog-face, bird bird-1, penguin penguin-1,
+        turkey none, camel camel, wolf wolf-face, fox fox-face-1, bee honeybee,
+        strawberry strawberry-1, cake birthday-cake-1, pizza pizza-1, hamburger hamburger-1,
+        ice cream soft-ice-cream-1, cup hot-beverage-1, cactus cactus-1, cloud cloud-1,
+        snowman snowman, house house-with-garden, gift wrapped-gift-1, ring ring-1, ship none,
+        heart heart-suit, backpack school-backpack, robot robot-face-1, diamond diamond-suit,
+        fish tropical-fish, sun sun-with-face, loaf of bread bread, car automobile,
+        bunch of grapes grapes""",
+}
 
 
 def stickers(npm: Path, out: Path) -> None:
-    """One sheet a style: every object in a cell of its own, in the order of OBJECTS."""
+    """One sheet a style: every object in a cell of its own, in the order of OBJECTS; a cell stays
+    empty where one of MORE_STYLES has no such object."""
+    slugs = _slugs(npm)
     for style, picture in (
-        ("openmoji", lambda code: _file(npm, "openmoji", "color/svg", code.upper())),
-        ("twemoji", lambda code: _file(npm, "twemoji", "dist/svg", code)),
-        ("noto", _icons(npm, "noto", 128)),
-        ("fluent", _icons(npm, "fluent-emoji-flat", 32)),
+        ("openmoji", lambda name, code: _file(npm, "openmoji", "color/svg", code.upper())),
+        ("twemoji", lambda name, code: _file(npm, "twemoji", "dist/svg", code)),
+        ("noto", _icons(npm, "noto", slugs)),
+        ("fluent", _icons(npm, "fluent-emoji-flat", _slugs(npm, "fluent-emoji-flat"))),
+        ("noto-v1", _icons(npm, "noto-v1", slugs | _told("noto-v1"))),
+        ("emojione", _icons(npm, "emojione", slugs | _told("emojione"))),
+        ("emojione-v1", _icons(npm, "emojione-v1", slugs | _told("emojione-v1"))),
+        ("fxemoji", _icons(npm, "fxemoji", slugs | _told("fxemoji"))),
+        ("streamline", _icons(npm, "streamline-emojis", slugs | _told("streamline"))),
     ):
         rows = -(-len(OBJECTS) // COLUMNS)
         sheet = Image.new("RGBA", (COLUMNS * CELL, rows * CELL))
         for i, (name, code) in enumerate(OBJECTS.items()):
-            svg = picture(code) or picture(f"{code}-fe0f")
+            svg = picture(name, code) or picture(name, f"{code}-fe0f")
+            if svg is None and style in MORE_STYLES:
+                continue
             if svg is None:
                 raise ValueError(f"{style} has no picture of {name!r} ({code})")
             sticker = _filled(_drawn(svg))
@@ -172,6 +292,18 @@ def stickers(npm: Path, out: Path) -> None:
         sheet.save(out / f"{style}.webp", quality=82, alpha_quality=90, method=6)
 
 
+def _slugs(npm: Path, package: str = "noto") -> dict[str, str]:
+    """What the icons of objects are called in a package that tells by code points."""
+    (root,) = npm.glob(f"*-{package}-[0-9]*")
+    names = json.loads((root / "package" / "chars.json").read_text())
+    return {name: names.get(code) or names[f"{code}-fe0f"] for name, code in OBJECTS.items()}
+
+
+def _told(style: str) -> dict[str, str]:
+    lines = (line.strip().rsplit(" ", 1) for line in OTHERWISE[style].split(","))
+    return {name: slug for name, slug in lines}
+
+
 def _file(npm: Path, package: str, folder: str, code: str) -> bytes | None:
     (root,) = npm.glob(f"*{package}-[0-9]*")
     path = root / "package" / folder / f"{code}.svg"
@@ -179,17 +311,20 @@ def _file(npm: Path, package: str, folder: str, code: str) -> bytes | None:
     return path.read_bytes() if path.exists() else None
 
 
-def _icons(npm: Path, package: str, side: int):
-    (root,) = npm.glob(f"*{package}-[0-9]*")
-    names = json.loads((root / "package" / "chars.json").read_text())
-    icons = json.loads((root / "package" / "icons.json").read_text())["icons"]
+def _icons(npm: Path, package: str, slugs: dict[str, str]):
+    (root,) = npm.glob(f"*-{package}-[0-9]*")
+    whole = json.loads((root / "package" / "icons.json").read_text())
+    width, height = whole.get("width", 16), whole.get("height", 16)
 
-    def picture(code: str) -> bytes | None:
-        if code not in names:
+    def picture(name: str, code: str) -> bytes | None:
+        slug = slugs[name]
+        slug = whole.get("aliases", {}).get(slug, {}).get("parent", slug)
+        if slug not in whole["icons"]:
             return None
+        icon = {"width": width, "height": height} | whole["icons"][slug]
         head = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-        body = icons[names[code]]["body"]
-        return f'{head} viewBox="0 0 {side} {side}">{body}</svg>'.encode()
+        box = f"{icon.get('left', 0)} {icon.get('top', 0)} {icon['width']} {icon['height']}"
+        return f'{head} viewBox="{box}">{icon["body"]}</svg>'.encode()
 
     return picture
 
@@ -218,12 +353,12 @@ def recordings(debian: Path, out: Path) -> None:
     for path in folder.glob("*.ogg"):
         path.unlink()
     rows = []
-    for row, samples in (*_taken(debian), *_played(debian)):
+    for row, samples in (*_taken(debian), *_played(debian), *_of_games(debian)):
         samples = trim(samples, LONGEST)
         part = folder / f"{row.id}.ogg"
         soundfile.write(part, samples, RATE, format="OGG", subtype="OPUS", compression_level=0.95)
         rows.append({**asdict(row), "seconds": f"{len(samples) / RATE:.2f}"})
-    for row, samples in _stamps(debian):
+    for row, samples in (*_stamps(debian), *_lent()):
         rows.append({**asdict(row), "seconds": f"{len(trim(samples, LONGEST)) / RATE:.2f}"})
     order = list(SOUNDS)
     rows.sort(key=lambda row: (order.index(row["sound"]), row["split"] != "train", row["id"]))
@@ -263,6 +398,29 @@ def _stamps(debian: Path):
     for sound, split, name in _lines(STAMPS):
         path = stamps / "animals" / f"{name}.ogg"
         yield Recording(f"tuxpaint:animals/{name}", sound, split, 0.0, *BY_TUXPAINT), read(path)
+
+
+def _of_games(debian: Path):
+    """What 0 A.D. (in its zip) and Unknown Horizons sound like."""
+    (packed,) = debian.glob("**/0ad/mods/public/public.zip")
+    (horizons,) = {path.parent for path in debian.glob("**/audio/sounds/ships_bell.ogg")}
+    with zipfile.ZipFile(packed) as zipped:
+        for sound, split, name in _lines(GAMES):
+            stem = name.rpartition("/")[2]
+            if "/" not in name:
+                yield (Recording(f"horizons-{stem}", sound, split, 0.0, *BY_HORIZONS),
+                       read(horizons / f"{name}.ogg"))  # fmt: skip
+                continue
+            with zipped.open(f"audio/actor/{name}.ogg") as file:
+                samples = read(io.BytesIO(file.read()))
+            yield Recording(f"0ad-{stem}", sound, split, 0.0, *BY_0AD), samples
+
+
+def _lent():
+    """What lies in installed packages."""
+    for sound, split, name in _lines(LENT):
+        by = BY_LENDER[name.partition(":")[0]]
+        yield Recording(name, sound, split, 0.0, *by), lent(name)
 
 
 def _played(debian: Path):

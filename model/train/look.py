@@ -127,8 +127,8 @@ class LookData:
     size: int = 64
     seed: int = 0
     clean: bool = False  # held-out pictures are shown as they are
-    crowds: float = 0.6  # of the pictures have nine things
-    signs: float = 0.2  # have letters only; the others have as much as is asked about
+    crowds: float = 0.5  # of the pictures have nine things
+    signs: float = 0.35  # have letters only; the others have as much as is asked about
 
     def __call__(self, step: int) -> LookBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])

@@ -602,11 +602,13 @@ def speak(
 
 def talk(
     omni: Omni, store: Store, cache: Path, codes: Path, run: Run, recipe: Recipe | None = None,
-    start: Path | None = None,
+    start: Path | None = None, hearing: "Hearing | None" = None,
 ) -> Result:  # fmt: skip
-    """Train Talker and MTP on answers; ear and Thinker are `omni`'s and stay as they are."""
+    """Train Talker and MTP on answers; ear and Thinker are `omni`'s and stay as they are. With
+    `hearing`, what MTP chooses is to sound right as well, for which the Talker's states learn too.
+    """
     made = Codes(codes / "train.npz")
-    module = Talk(omni, made.books)
+    module = Talk(omni, made.books, hearing=hearing)
     if start:
         module.speak.load_state_dict(weights(start))
     data, held_out = talk_data(omni, store, cache, made, run.seed)

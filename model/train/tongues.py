@@ -1,13 +1,15 @@
-"""The stage `tongues`: ear and speller learn other languages and voices, for a Thinker that stays.
+"""The stage `tongues`: ear and speller learn other languages, voices and sounds, for a Thinker that
+stays.
 
     clips of other languages --ear--> states --speller--> the whole text, laid on the sound (CTC)
     English clips            --ear--> states --speller--> the same
                                              --Thinker--> what was said, or the answer
-    single sounds            --ear--> states, as near as can be to those of the ear that it was
+    single sounds            --ear--> states --Thinker's guided head, speller--> what sounds
+    scenes with sounds       --ear--> states --Thinker--> answers about them
 
 The Thinker has learnt to listen to the ear that is, and learns nothing here: its own loss goes
-through it and says what it would understand of a stranger. Of voices that it knows, and of sounds,
-the ear that was says what is to stay (Li and Hoiem, "Learning without Forgetting", 2016).
+through it and says what it would understand of a stranger. Of voices that it knows the ear that was
+says what is to stay (Li and Hoiem, "Learning without Forgetting", 2016).
 
     omni train tongues --start model/checkpoints/micro --minutes 40
 
@@ -35,11 +37,12 @@ from model.train.features import Features
 from model.train.foreign import Tongue, TongueData, spoken
 from model.train.loop import Recipe, Result, Run, train
 from model.train.losses import IGNORE, accuracy, cross_entropy
-from model.train.ring import RingBatch, RingData
+from model.train.ring import RingBatch, RingData, naming_loss
 from model.train.spell import whole_text
-from model.train.stages import ASK, chances, ear_rows, fill, held, sound
+from model.train.stages import ASK, Ear, Guided, chances, ear_rows, fill, held, sound
+from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (16, 32, 6)  # clips of other languages, English ones, single sounds a batch
+SIZES = (8, 24, 24, 4)  # clips of other languages, English ones, single sounds, scenes a batch
 ASKS = 0.25  # of the English clips are questions
 STAYS = 5.0  # what a state that moves by its own length counts beside a nat a token
 FOREIGN = 0.5  # what other languages count beside English
@@ -60,6 +63,7 @@ class TongueBatch(NamedTuple):
     tongue: Tongue
     english: English
     rings: RingBatch
+    scenes: tuple[WorldBatch, ...]
 
 
 @dataclass
@@ -110,20 +114,41 @@ class Tongues(nn.Module):
         super().__init__()
         self.aut, self.speller = omni.ear, omni.speller
         omni.thinker.requires_grad_(False)
-        self.apart = [omni, deepcopy(omni.ear)]  # in a list: not trained, not saved
+        self.guided = Guided.into(omni.thinker.stack)
+        self.apart = [omni, deepcopy(omni.ear), Ear(omni)]  # in a list: not trained, not saved
 
     def forward(self, batch: TongueBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        tongue, english, rings = batch
+        tongue, english, rings, scenes = batch
         omni, ear = self.apart[0], english.ear
         states, _ = self.aut(tongue.mel, window=float(tongue.window), lengths=tongue.frames)
         foreign, _ = whole_text(omni, states, tongue.frames, tongue.texts, tongue.lengths)
         states, words = self.stays(ear.mel, ear.frames, float(ear.window), english.known)
         whole, _ = whole_text(omni, states, ear.frames, english.texts, english.lengths)
         text, right = self.understood(english, states)
-        _, sounds = self.stays(rings.mel, rings.frames, 8.0)
-        loss = FOREIGN * foreign + whole + text + STAYS * (words + sounds)
+        states, _ = self.aut(rings.mel, lengths=rings.frames)
+        nothing = omni.tokenizer.tts_pad
+        naming, named = naming_loss(self.apart[2], omni.thinker, states, rings.ringing, nothing)
+        asked, told, pointing = self.asked(scenes)
+        loss = FOREIGN * foreign + whole + text + STAYS * words + naming + asked
+        loss = loss + POINTING * pointing
         return loss, {"foreign": foreign, "whole": whole, "text": text, "tokens": right,
-                      "words": words, "sounds": sounds}  # fmt: skip
+                      "words": words, "asked": asked, "asked_right": told, "pointing": pointing,
+                      **named}  # fmt: skip
+
+    def asked(self, scenes: tuple[WorldBatch, ...]) -> tuple[Tensor, Tensor, Tensor]:
+        """What the Thinker misses of answers about scenes, in nats a token, the share it has right,
+        and how far its guided head is from looking where it should."""
+        omni, hidden, wanted, looking = self.apart[0], [], [], []
+        for scene in scenes:
+            x, _ = embedded(omni, scene)
+            thought, _ = omni.thinker(x, scene.read.places)
+            scored = scene.read.targets != IGNORE
+            hidden.append(thought.hidden[scored])
+            wanted.append(scene.read.targets[scored])
+            looking.append(self.guided.loss(scene.heard) * len(wanted[-1]))
+        logits, targets = omni.thinker.logits(torch.cat(hidden)), torch.cat(wanted)
+        pointing = torch.stack(looking).sum() / len(targets)
+        return cross_entropy(logits, targets), accuracy(logits, targets), pointing
 
     def understood(self, batch: English, states: Tensor) -> tuple[Tensor, Tensor]:
         """What the Thinker misses of sentences and answers, in nats a token, when it hears states
@@ -153,7 +178,7 @@ class Tongues(nn.Module):
 
 def tongues(
     omni: Omni, store: Store, cache: Path, shelves: tuple[Shelf, Shelf], run: Run,
-    recipe: Recipe | None = None, sizes: tuple[int, int, int] = SIZES,
+    recipe: Recipe | None = None, sizes: tuple[int, int, int, int] = SIZES,
 ) -> Result:  # fmt: skip
     """Train ear and speller of a model that hears; `cache` is the folder of the features."""
     module = Tongues(omni)
@@ -163,7 +188,8 @@ def tongues(
         foreign = TongueData(omni.tokenizer, shelf, sizes[0], run.seed, clean)
         english = EnglishData(omni, features, store.turns(split), sizes[1], run.seed, clean)
         rings = RingData(omni.tokenizer, shelf, sizes[2], run.seed, clean)
-        return lambda step: TongueBatch(foreign(step), english(step), rings(step))
+        scenes = WorldData(omni, shelf, (0, sizes[3], 0), run.seed, clean)
+        return lambda step: TongueBatch(foreign(step), english(step), rings(step), scenes(step))
 
     data, valid = all_of("train", shelves[0], False), all_of("valid", shelves[1], True)
     held_out = [valid(-1 - i) for i in range(4)]

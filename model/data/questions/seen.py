@@ -192,68 +192,93 @@ PHRASINGS = phrasings_of(
 what: What is in the picture? | What do you see? | Name what you see. | What does the picture \
 show? | Which thing is shown? | What thing is this? | What is shown here? | Which thing do you \
 see? | Tell me what this is. | What object is in the picture? | Say what you see. | What is \
-there? | Can you tell what this is? | What is to be seen in this picture? || What is this? | What \
-can you see here?
+there? | Can you tell what this is? | What is to be seen in this picture? | Which object is \
+shown? | Look at the picture: what is it? | What is this a picture of? | There is one thing: what \
+is it? | Name the object. | What does one see here? || What is this? | What can you see here?
 things: What are the things in the picture? | Which things do you see? | What can be seen here? | \
 List the things that are shown. | What do you see in the picture? | Say everything that you see. \
 | Which things are shown? | Tell me everything in the picture. | What all is there? | Name each \
 thing in the picture. | Which things are there? | Please list everything. | What can you find in \
-the picture? || Tell me all that is shown. | Name everything you see.
+the picture? | Make a list of what is shown. | What objects are in the picture? | Which objects \
+can you see? | What is in this picture, all of it? | Name the things one by one. | What things \
+does the picture have? || Tell me all that is shown. | Name everything you see.
 color: What color is the {thing}? | Tell me the color of the {thing}. | What is the color of the \
 {thing}? | The {thing} is of what color? | Say the color of the {thing}. | In what color is the \
 {thing}? | What color has the {thing}? | Which color is the {thing}? | Name the color of the \
 {thing}. | Can you tell the color of the {thing}? | The {thing}: what color is it? | Of which \
-color is the {thing}? || Which color does the {thing} have?
+color is the {thing}? | How is the {thing} colored? | Look at the {thing}: which color is it? | I \
+want to know the color of the {thing}. | Give the color of the {thing}. | What color do you see \
+on the {thing}? || Which color does the {thing} have?
 which: Which thing is {color}? | Name the thing that is {color}. | What {color} thing do you see? \
 | Find the {color} one. What is it? | Which of the things is {color}? | What do you see that is \
 {color}? | Tell me what is {color}. | Which one is {color}? | What thing has the color {color}? | \
 There is something {color}: what is it? | Which thing here is {color}? | Say which thing is \
-{color}. | What is it that is {color}? || What is {color}?
+{color}. | What is it that is {color}? | Which object is {color}? | Look for something {color}: \
+what is it? | Name the {color} thing. | The {color} thing is what? | One thing is {color}: which \
+one? | What is the {color} thing? | Which object has the color {color}? || What is {color}?
 count: How many {things} are there? | How many {things} do you see? | Count the {things}. | What \
 is the number of {things}? | How many {things}? | How many {things} can you see? | How many \
 {things} are in the picture? | How many {things} are shown? | Say how many {things} there are. | \
 Count all {things}. | Can you count the {things}? | What number of {things} do you see? | How \
-many {things} does the picture have? || How many {things} can you find? | Tell me how many \
-{things} are shown.
+many {things} does the picture have? | Give the number of {things}. | How many {things} does one \
+see? | What is the count of {things}? | Look for {things}: how many are there? | The number of \
+{things} is what? | How many {things} stand here? || How many {things} can you find? | Tell me \
+how many {things} are shown.
 exists: Is there {thing}? | Do you see {thing}? | Is {thing} shown? | Does the picture show \
 {thing}? | Is there {thing} in the picture? | Is {thing} there? | Does one see {thing}? | Is \
 {thing} in the picture? | Do you find {thing}? | Is there {thing} to be seen? | Could you see \
-{thing} here? | Are you able to see {thing}? | Does it show {thing}? || Can you see {thing}?
+{thing} here? | Are you able to see {thing}? | Does it show {thing}? | Would you say there is \
+{thing}? | Look for {thing}: is it there? | Is it true that there is {thing}? | Does the picture \
+have {thing}? | Can {thing} be seen? | Is there {thing} anywhere? | Do we see {thing} in the \
+picture? || Can you see {thing}?
 where: Where is the {thing}? | In which part is the {thing}? | Tell me where the {thing} is. | \
 Where can I find the {thing}? | Where in the picture is the {thing}? | Where is the {thing} to be \
 found? | Say where the {thing} is. | Where does the picture show the {thing}? | Which place has \
 the {thing}? | Where can the {thing} be seen? | At which place is the {thing}? | In which corner \
-or part is the {thing}? | Where does the {thing} stand? || What is the place of the {thing}? | \
-Where do you see the {thing}?
+or part is the {thing}? | Where does the {thing} stand? | The {thing} is where? | In what place \
+is the {thing}? | Which part of the picture has the {thing}? | Look for the {thing}: where is it? \
+| Where does one see the {thing}? | What is the position of the {thing}? | Where would you find \
+the {thing}? || What is the place of the {thing}? | Where do you see the {thing}?
 beside: What is {side} the {thing}? | Which thing is {side} the {thing}? | What do you see {side} \
 the {thing}? | What can be found {side} the {thing}? | What stands {side} the {thing}? | Tell me \
 what is {side} the {thing}. | Say which thing is {side} the {thing}. | What thing is {side} the \
 {thing}? | {side} the {thing}, what do you see? | Which thing do you see {side} the {thing}? | \
-What is shown {side} the {thing}? | What is there {side} the {thing}? || Name what is {side} the \
-{thing}.
+What is shown {side} the {thing}? | What is there {side} the {thing}? | Look {side} the {thing}: \
+what is there? | Which object is {side} the {thing}? | What does one see {side} the {thing}? | \
+Something is {side} the {thing}: what is it? | The thing {side} the {thing} is what? | What is to \
+be found {side} the {thing}? || Name what is {side} the {thing}.
 is beside: Is the {one} {side} the {other}? | Is it true that the {one} is {side} the {other}? | \
 Can one find the {one} {side} the {other}? | Can you see the {one} {side} the {other}? | Does the \
 {one} stand {side} the {other}? | Is the {one} to be found {side} the {other}? | The {one} is \
 {side} the {other}: true or not? | Would you say that the {one} is {side} the {other}? | Look: is \
-the {one} {side} the {other}? | Is it right that the {one} is {side} the {other}? || Do you see \
-the {one} {side} the {other}?
+the {one} {side} the {other}? | Is it right that the {one} is {side} the {other}? | Is it so that \
+the {one} is {side} the {other}? | Look at the {one}: is it {side} the {other}? | Does one see \
+the {one} {side} the {other}? | Is the {one} shown {side} the {other}? | Would one find the {one} \
+{side} the {other}? || Do you see the {one} {side} the {other}?
 between: What is between the {one} and the {other}? | Which thing is between the {one} and the \
 {other}? | Name what is between the {one} and the {other}. | What do you see between the {one} \
 and the {other}? | Between the {one} and the {other}, what is there? | Tell me what is between \
 the {one} and the {other}. | What can be found between the {one} and the {other}? | Which thing \
 stands between the {one} and the {other}? | What thing lies between the {one} and the {other}? | \
-What is in the middle of the {one} and the {other}? || What stands between the {one} and the \
-{other}?
+What is in the middle of the {one} and the {other}? | Which object is between the {one} and the \
+{other}? | Look between the {one} and the {other}: what is there? | Something is between the \
+{one} and the {other}: what is it? | What does one see between the {one} and the {other}? | What \
+is there between the {one} and the {other}? || What stands between the {one} and the {other}?
 bigger: Which is bigger, the {one} or the {other}? | Is the {one} or the {other} bigger? | Of the \
 {one} and the {other}, which one is bigger? | Which one is bigger, the {one} or the {other}? | \
 Which of the two is bigger, the {one} or the {other}? | Tell me which is bigger, the {one} or the \
 {other}. | What is larger, the {one} or the {other}? | Which is the larger one, the {one} or the \
 {other}? | The {one} or the {other}: which is bigger? | Compare the {one} and the {other}: which \
-is bigger? || What is bigger, the {one} or the {other}?
+is bigger? | Is the {one} bigger, or the {other}? | Look at the {one} and the {other}: which is \
+bigger? | Which thing is bigger, the {one} or the {other}? | Say which is bigger, the {one} or \
+the {other}. | Which has more size, the {one} or the {other}? || What is bigger, the {one} or the \
+{other}?
 read: What does it say? | What is written here? | Read the word. | Can you read this? | Which \
 word is printed? | Read this. | What word is it? | What word is written there? | Read what is \
 written. | Tell me the word in the picture. | Which word is written here? | Please read the word. \
 | What do the letters say? | There is a word: which? | What is printed here? | Say what is \
-written. || Which word do you see? | What does the text say?
+written. | Look at the letters: which word is it? | What word do you read? | Can you tell what is \
+written? | Which letters are printed here? | Name the word that is written. | What is the word in \
+the picture? || Which word do you see? | What does the text say?
 """
 )
