@@ -35,6 +35,13 @@ def asked(train):
     return [(s, tasks(s)) for s in (sample(seed, train) for seed in range(160))]
 
 
+def test_an_elephant_that_trumpets_is_no_trumpet():
+    assert check.named("sound", "After that, the elephant trumpets.") == {"elephant"}
+    assert check.named("sound", "The rooster crows, then the crow caws.") == {"rooster", "crow"}
+    assert Names("sound", ("rooster",)).right("At last the rooster crows.")
+    assert check.named("sound", "A trumpet playing and an elephant.") == {"trumpet", "elephant"}
+
+
 def test_every_task_is_asked_and_its_own_answer_is_right(asked):
     seen = Counter()
     for _, found in asked:

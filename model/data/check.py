@@ -278,6 +278,9 @@ def _sound_forms() -> dict[str, str]:
             if verbs[form] == 1 and form not in ("sounds", "closes", "closing", "passes"):
                 forms[form] = name
         forms |= {name: name, plural(name): name}
+        for told in (kind.heard, kind.does):  # an elephant that trumpets is no trumpet
+            if (verb := told.split()[-1]).removesuffix("ing").removesuffix("s") in SOUNDS:
+                forms[f"{name} {verb}"] = name
     return forms
 
 
