@@ -1,5 +1,6 @@
 """Rows of several questions: answers are learnt, questions are not, and names point at places."""
 
+import re
 import runpy
 from pathlib import Path
 
@@ -133,6 +134,18 @@ def test_moments_are_told_as_the_next_timestamp_tells_them(omni):
                if omni.tokenizer.decode([int(row.targets[i])]) in "0123."][:6]  # fmt: skip
     assert np.array_equal(row.ids[row.heard[numbers, 0]], row.targets[numbers]), "its own digits"
     assert (row.heard[numbers, 0] > slots[6]).all() and (row.heard[numbers[3:]] > slots[18]).all()
+
+
+def test_how_long_follows_from_the_moments_that_are_told(omni):
+    """From 1.1 to 2.3 are 1.2 seconds; as timestamps tell it, from 1.3 to 2.6: 1.3."""
+    scene = Scene(0, "train", 4.0, 0.0, 128, 128, GROUND, (), (),
+                  (Sound("dog", "", 1.1, 1.2),))  # fmt: skip
+    audio = Audio(np.zeros(16000 * 4, np.float32), 16000)
+    answer = "From 1.1 to 2.3: for 1.2 seconds."
+    row = rows(omni, scene, (audio,), ("How long is a dog barking?", answer), clock=Clock(0.6))
+    told = omni.tokenizer.decode(row.targets[row.targets != IGNORE][:-1].tolist())
+    start, end, length = map(float, re.findall(r"\d+\.\d", told))
+    assert 1.1 < start <= 1.6 and 2.3 < end <= 2.8 and length == pytest.approx(end - start)
 
 
 def test_in_a_film_moments_are_told_as_their_pair_of_frames_tells_them(omni):

@@ -2,11 +2,12 @@
 
 Written questions, and pictures that need no learning of the eye, cost a small part of what `world`
 does, and a model can learn to answer in minutes what it has not learnt in hours of everything at
-once. But whoever trains on questions alone forgets the rest. So eye, ear and table of words are
-frozen, and a copy of the Thinker as it was says what is to stay (Li and Hoiem, "Learning without
-Forgetting", 2016): how it writes down sentences, and its states at sounds, to which the Talker and
-the head for turns listen. The head that is told where to listen is told the same of what it reads:
-what is to be said again is looked up where it stands.
+once; what is asked about scenes is asked about descriptions of scenes too (described.py). But
+whoever trains on questions alone forgets the rest. So eye, ear and table of words are frozen, and a
+copy of the Thinker as it was says what is to stay (Li and Hoiem, "Learning without Forgetting",
+2016): how it writes down sentences, and its states at sounds, to which the Talker and the head for
+turns listen. The head that is told where to listen is told the same of what it reads: what is to be
+said again is looked up where it stands.
 
     omni train answer --start model/checkpoints/micro --minutes 30
 
@@ -166,7 +167,7 @@ def answer(
     def both(split: str, shelf: Shelf, clean: bool) -> AnswerData:
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=rows,
                          seed=run.seed, listen=1.0, asks=0.5, splices=spliced, reads=reads,
-                         clean=clean)  # fmt: skip
+                         clean=clean, shelf=shelf)  # fmt: skip
         return AnswerData(heard, WorldData(omni, shelf, sizes, run.seed, clean))
 
     data, valid = both("train", shelves[0], False), both("valid", shelves[1], True)

@@ -48,6 +48,7 @@ At = tuple[int, int]  # first and last position in the row
 
 MOMENT = re.compile(r"(?<![Ff]or )\b\d+\.\d\b")  # not how long
 ENDS = r'to |last seen at |goes away at |"end": '  # what stands before the moment of an end
+LENGTH = re.compile(r"(?<=rom )(\d+\.\d) to (\d+\.\d): for (\d+\.\d)")
 TIME = re.compile(rf"({ENDS})?(\d+\.\d)")
 
 
@@ -114,7 +115,13 @@ def _told(task: Task, mentions: Sequence[Mention], clocks: Clocks) -> str:
             near = [time for time in seen if abs(time - exact) <= CLOSE + 1e-6]
         return f"{min(near, key=lambda time: abs(time - exact), default=exact):.1f}"
 
-    return MOMENT.sub(moment, task.answer)
+    def length(match: re.Match) -> str:
+        start, end, exact = map(float, match.groups())
+        between = round(end - start, 1)
+        told = between if abs(between - exact) <= CLOSE else exact
+        return f"{start:.1f} to {end:.1f}: for {told:.1f}"
+
+    return LENGTH.sub(length, MOMENT.sub(moment, task.answer))
 
 
 def _clocks(laid: Plan, tokenizer: Tokenizer) -> Clocks:

@@ -19,8 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.data.described import described
 from model.data.phones import PHONES
 from model.data.quiz import Quiz
+from model.data.shelf import Shelf
 from model.data.store import Store, Turn
 from model.data.tasks import REPEAT, lessons
 from model.data.texts import parted, tidy
@@ -71,6 +73,7 @@ STATE_MS = 160.0  # of an ear state
 GRAFTED = 0.25  # of the sentences to be written down end as another one does
 COPIED = 0.8  # of the sentences that have a copy are heard as such
 HEARD = 2.0  # what it counts how MTP's choices sound, beside which they are
+DESCRIBED = 0.5  # of the written questions, with a shelf, are about scenes in words
 REPEATED = 0.1  # of the written questions ask for a sentence to be repeated
 RARE = 16  # times as often is a clip of Kokoro drawn in `hear`: few, by voices of another make
 
@@ -355,7 +358,8 @@ class HearData:
     """Conversations for the hear stage: `listen` of the rows have sound, of these `asks` are
     spoken questions; the rest are written turns; some sentences are grafted (splice.py). More rows
     are questions of a `Quiz`: `splices` are spoken word by word, `reads` are written. Of clips that
-    have copies mostly those are heard, so that the ear can tell what the model itself says."""
+    have copies mostly those are heard, so that the ear can tell what the model itself says. With a
+    shelf, many of the written questions are about scenes in words."""
 
     omni: Omni
     features: Features
@@ -368,6 +372,7 @@ class HearData:
     reads: int = 32
     clean: bool = False
     copies: Features | None = None  # of some of the clips
+    shelf: Shelf | None = None
     copied: dict[str, int] = field(init=False)  # id of a clip -> its copy
     questions: list[tuple[int, Turn]] = field(init=False)
     quiz: Quiz = field(init=False)
@@ -432,6 +437,8 @@ class HearData:
         return heard - (round(heard * self.asks) if self.questions else 0)
 
     def _written(self, rng: np.random.Generator) -> tuple[str, str]:
+        if self.shelf and rng.random() < DESCRIBED:
+            return described(self.shelf, rng)
         if rng.random() >= REPEATED:
             return self.quiz(rng)
         texts = (self.features.rows[i]["text"] for i in rng.integers(0, len(self.features), 8))

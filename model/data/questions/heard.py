@@ -6,7 +6,7 @@ from random import Random
 
 from model.data.captions import listed, often
 from model.data.catalog import SOUNDS
-from model.data.check import Names, Near
+from model.data.check import Last, Names, Near
 from model.data.questions.fact import Asked, Fact, phrasings_of
 from model.data.scenes import Scene, Sound
 from model.data.texts import number
@@ -92,8 +92,8 @@ def _when_sound(scene: Scene) -> Iterator[Fact]:
 
 def _long_sound(scene: Scene) -> Iterator[Fact]:
     for s in single_sounds(scene):
-        told = f"for {s.seconds:.1f} seconds."
-        yield Fact({"heard": SOUNDS[s.name].heard}, told, Near((s.seconds,)))
+        told = f"from {s.start:.1f} to {s.end:.1f}: for {s.seconds:.1f} seconds."
+        yield Fact({"heard": SOUNDS[s.name].heard}, told, Last(Near((s.seconds,))))
 
 
 def _span_sound(scene: Scene) -> Iterator[Fact]:
