@@ -28,7 +28,7 @@ tour: $(VENV)/base.stamp
 
 test: $(VENV)/dev.stamp
 	@$(BIN)/ruff check --quiet .
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(PYTEST)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --numprocesses auto --dist loadfile $(PYTEST)
 
 lab: $(VENV)/lab.stamp
 	@echo "JupyterLab opens the tour (Ctrl-C ends it; make lab JUPYTER='--no-browser' only says where)"

@@ -36,10 +36,10 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (16, 4, 3)  # pictures, sounds and films a batch
+SIZES = (16, 8, 1)  # pictures, sounds and films a batch
 ROWS = 8  # with sound a batch, half of them questions, the others sentences
 SPLICED = 4  # more questions, put together from words that were said elsewhere
-READS = 56  # written questions a batch: they cost little
+READS = 40  # written questions a batch: they cost little
 DROP = 0.2  # of the states of the ear: there are few recordings, which it would know by heart
 
 
