@@ -7,7 +7,7 @@
     omni train look --minutes 40      # pictures -> what is where, in the Thinker's words
     omni train world --minutes 240    # pictures, films, sounds and all of hear -> text
     omni train answer --minutes 30    # questions -> answers; the Thinker alone, the rest stays
-    omni train tongues --minutes 40   # other languages, voices -> tokens; the ear alone
+    omni train tongues --minutes 40   # other languages, voices, sounds; the ear alone
     omni train spell --minutes 10     # the ear's states -> tokens every 40 ms, the ear stays
     omni train speak --minutes 180    # text -> codes
     omni train talk --minutes 30      # spoken questions -> spoken answers
@@ -177,7 +177,7 @@ def answer(budget: OmitArgPrefixes[Budget]) -> None:
 
 @train.command
 def tongues(budget: OmitArgPrefixes[Budget]) -> None:
-    """Ear and speller: other languages and voices, for the Thinker that is."""
+    """Ear and speller: other languages, voices and sounds, for the Thinker that is."""
     from model.data.store import Store
     from model.train.tongues import tongues
 
