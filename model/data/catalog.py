@@ -175,7 +175,7 @@ UNSEEN_FONTS = ("Aileron", "STIXGeneral")
 
 @dataclass(frozen=True)
 class Recording:
-    """One line of sounds.tsv: a file beside it, or one of an installed package (`widelands:...`)."""
+    """One line of sounds.tsv: a file beside it, or one that a package lends (`widelands:...`)."""
 
     id: str
     sound: str
