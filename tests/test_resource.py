@@ -31,7 +31,7 @@ def resource(files: dict[str, bytes], version: int = 3, flags: int = 0) -> bytes
 
 @pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_file_is_found_by_its_name(tmp_path, version):
-    path = tmp_path / "farm.rcc"
+    path = tmp_path / "animals.rcc"
     path.write_bytes(resource({"dog.ogg": b"woof", "cät.ogg": b"meow" * 9}, version))
     assert member(path, "dog.ogg") == b"woof"
     assert member(path, "cät.ogg") == b"meow" * 9
@@ -40,7 +40,7 @@ def test_a_file_is_found_by_its_name(tmp_path, version):
 
 
 def test_what_cannot_be_read_is_said(tmp_path):
-    path = tmp_path / "farm.rcc"
+    path = tmp_path / "animals.rcc"
     path.write_bytes(b"PK")
     with pytest.raises(ValueError, match="is no resource of Qt's"):
         member(path, "dog.ogg")

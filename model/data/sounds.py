@@ -65,7 +65,7 @@ def wave(id: str) -> Float32[np.ndarray, " samples"]:
 
 
 def lent(id: str) -> Float32[np.ndarray, " samples"]:
-    """A file of an installed package, as it is."""
+    """A file of an installed package, as it is; its name is the end of its path there."""
     lender, _, name = id.partition(":")
     if lender not in LENDERS:
         raise ValueError(f"nobody is named {lender!r}; expected one of {', '.join(LENDERS)}")
@@ -75,7 +75,10 @@ def lent(id: str) -> Float32[np.ndarray, " samples"]:
     if lender == "gcompris":
         resource, _, file = name.partition("/")
         return read(io.BytesIO(member(folder / f"{resource}.rcc", file)))
-    return read(folder / (f"{name}.ogg" if lender == "tuxpaint" else name))
+    end = f"{name}.ogg" if lender == "tuxpaint" else name
+    if (path := next(folder.rglob(end), None)) is None:
+        raise ValueError(f"{id} cannot be read: no {end} in {folder}")
+    return read(path)
 
 
 def read(path: Path | io.BytesIO) -> Float32[np.ndarray, " samples"]:

@@ -163,22 +163,22 @@ bell: ships_bell chapel |
 """
 # of packages under the GPL: read where Debian puts them, never copied (model/data/sounds.py)
 LENT = """
-cow: widelands:sound/farm/ox_00.ogg widelands:sound/farm/ox_01.ogg \
+cow: widelands:ox_00.ogg widelands:ox_01.ogg \
  gcompris:explore_farm_animals/cow.ogg |
-sheep: widelands:sound/farm/sheep_00.ogg widelands:sound/farm/sheep_01.ogg \
- widelands:sound/farm/sheep_02.ogg gcompris:explore_farm_animals/sheep.ogg |
-horse: widelands:sound/farm/horse_00.ogg widelands:sound/farm/horse_01.ogg \
+sheep: widelands:sheep_00.ogg widelands:sheep_01.ogg \
+ widelands:sheep_02.ogg gcompris:explore_farm_animals/sheep.ogg |
+horse: widelands:horse_00.ogg widelands:horse_01.ogg \
  gcompris:explore_farm_animals/horse.ogg |
-donkey: widelands:sound/farm/donkey.ogg |
-duck: widelands:world/critters/duck/duck_00.ogg widelands:world/critters/duck/duck_01.ogg \
- widelands:world/critters/duck/duck_02.ogg gcompris:explore_farm_animals/duck.ogg |
-wolf: widelands:sound/animals/wolf_00.ogg widelands:sound/animals/wolf_01.ogg \
- widelands:sound/animals/wolf_02.ogg |
-frog: widelands:sound/animals/frog.ogg |
-cricket: widelands:sound/animals/crickets1_00.ogg widelands:sound/animals/crickets2_00.ogg |
-bird: widelands:sound/animals/bird1_00.ogg widelands:sound/animals/bird2_00.ogg \
- widelands:sound/animals/bird3_00.ogg widelands:sound/animals/bird4_00.ogg \
- widelands:sound/animals/bird5_00.ogg widelands:sound/animals/bird6_00.ogg |
+donkey: widelands:donkey.ogg |
+duck: widelands:duck_00.ogg widelands:duck_01.ogg \
+ widelands:duck_02.ogg gcompris:explore_farm_animals/duck.ogg |
+wolf: widelands:wolf_00.ogg widelands:wolf_01.ogg \
+ widelands:wolf_02.ogg |
+frog: widelands:frog.ogg |
+cricket: widelands:crickets1_00.ogg widelands:crickets2_00.ogg |
+bird: widelands:bird1_00.ogg widelands:bird2_00.ogg \
+ widelands:bird3_00.ogg widelands:bird4_00.ogg \
+ widelands:bird5_00.ogg widelands:bird6_00.ogg |
 dog: gcompris:explore_farm_animals/dog.ogg |
 cat: gcompris:explore_farm_animals/cat.ogg |
 owl: gcompris:explore_farm_animals/owl.ogg |
