@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from model.data.ask import PHRASINGS, tasks
+from model.data.ask import PHRASINGS
 from model.data.catalog import OBJECTS, SOUNDS
 from model.data.described import described, told
 from model.data.scenes import sample
@@ -56,4 +56,3 @@ def test_phrasings_are_those_of_training(train):
     for _ in range(50):
         question, _ = described(train, rng)
         assert not any(way in question for way in unseen if "{" not in way and len(way) > 20)
-    assert all(task.question for task in tasks(sample(3, train, "picture")))

@@ -279,8 +279,7 @@ def _sound_forms() -> dict[str, str]:
                 forms[form] = name
         forms |= {name: name, plural(name): name}
         for told in (kind.heard, kind.does):  # an elephant that trumpets is no trumpet
-            if (verb := told.split()[-1]).removesuffix("ing").removesuffix("s") in SOUNDS:
-                forms[f"{name} {verb}"] = name
+            forms[f"{name} {told.split()[-1]}"] = name
     return forms
 
 
