@@ -138,6 +138,24 @@ def test_info_counts_every_parameter(model, capsys):
     assert "counted" in capsys.readouterr().out
 
 
+def test_copy_keeps_the_length_and_gets_nearer(question, model, capsys):
+    assert main(["copy", str(question), "-o", "copy.wav", "--steps", "3", "--codebooks", "4",
+                 "--json", "--model", model]) == 0  # fmt: skip
+    told = json.loads(capsys.readouterr().out)
+    samples, rate = soundfile.read("copy.wav")
+    length = round(soundfile.info(question).duration * 24_000)
+    assert (
+        rate == 24_000
+        and len(samples) == length
+        and told["seconds"] == pytest.approx(length / rate, abs=1e-3)
+    )
+    assert told["apart"] <= told["at_once"] and told["bits"] == -(-length // 1920) * 4 * 4
+    for wrong in (["--codebooks", "9"], ["--codebooks", "0"], ["--steps", "-1"]):
+        Path("copy.wav").unlink(missing_ok=True)
+        assert main(["copy", str(question), "-o", "copy.wav", *wrong, "--model", model]) == 2
+        assert "expected" in capsys.readouterr().err and not Path("copy.wav").exists()
+
+
 def test_picture(question, model):
     assert main(["picture", "One <two> three.", "-o", "a.svg", "--model", model]) == 0
     from xml.etree import ElementTree

@@ -12,10 +12,10 @@ from model.data.store import CLIPS, Store, encode, write
 from model.speech.code2wav import HOP, WINDOW, overlap_add
 from model.speech.codec import AHEAD, FRAME, Codec, CodecConfig
 from model.speech.quantizer import Quantizer
+from model.speech.search import attempts, search
+from model.speech.spectra import Power, cut
 from model.train.codec import (
     CodecStage,
-    Power,
-    cut,
     load_codec,
     tokenise,
     train_codec,
@@ -203,3 +203,27 @@ def test_training_learns_and_its_codes_are_written_whole(tmp_path):
     codes = before.encode(wave)
     assert torch.equal(later.encode(wave), codes)
     assert not torch.equal(later.decode(codes), before.decode(codes))
+
+
+def test_a_search_finds_codes_whose_sound_is_nearer(codec):
+    time = torch.arange(FRAME * 6 - 500) / 24_000
+    wave = 0.3 * torch.stack([torch.sin(2 * torch.pi * pitch * time) for pitch in (150, 260)])
+    assert torch.equal(search(codec, wave, 0), codec.encode(wave))
+    for one in wave[:, None]:
+        found = list(attempts(codec, one, 12))
+        assert len(found) == 13 and torch.equal(found[0].codes, codec.encode(one))
+        best = min(found, key=lambda f: f.apart)
+        assert best.apart < found[0].apart
+        assert torch.equal(search(codec, one, 12), best.codes)
+    assert torch.equal(search(codec, wave, 12)[1:], search(codec, wave[1:], 12))  # each by itself
+    assert all(parameter.grad is None for parameter in codec.parameters())
+
+
+def test_a_search_refuses_what_is_no_sound(codec):
+    with pytest.raises(ValueError, match="empty"):
+        search(codec, torch.zeros(1, 0))
+    with pytest.raises(ValueError, match="no numbers"):
+        search(codec, torch.full((1, FRAME), torch.nan))
+    with pytest.raises(ValueError, match="expected 0 or more"):
+        search(codec, torch.zeros(1, FRAME), -1)
+    assert search(codec, torch.zeros(1, FRAME), 2).shape == (1, 8, 1)  # silence is a sound

@@ -174,6 +174,55 @@ def say(
 
 
 @app.command
+def copy(
+    file: Positional[Path],
+    out: Out = Path("copy.wav"),
+    codebooks: int = 8,
+    steps: int = 30,
+    json: bool = False,
+    model: str = "micro",
+) -> None:
+    """Send a recording through the codec and back, to hear what its codes keep.
+
+    Args:
+        file: a recording, up to 60 s
+        out: the WAV file to write
+        codebooks: the first so many of each frame are used; each is 9 bits every 80 ms
+        steps: in which better codes are looked for; 0 takes what the encoder chooses at once
+        json: print the figures as a JSON object
+        model: name or folder of a model
+    """
+    import torch
+    from tqdm import tqdm
+
+    from model.senses.message import load_audio
+    from model.speech.codec import RATE
+    from model.speech.search import attempts
+    from workbench.waveform import audible, check_wav
+    from workbench.waveform import wav as written
+
+    check_wav(out)
+    heard = audible(load_audio(file, RATE, longest=QUESTION), file)
+    wave = torch.from_numpy(heard.samples)[None]
+    codec = _load(model).codec
+    coded = codec.config.renderer
+    if not 1 <= codebooks <= coded.codebooks:
+        raise ValueError(f"{codebooks} codebooks, expected 1 to {coded.codebooks}")
+    each = tqdm(attempts(codec, wave, steps), "looking for codes", steps + 1, disable=not steps)
+    found = list(each)
+    best = min(found, key=lambda one: one.apart)
+    with torch.inference_mode():
+        made = codec.decode(best.codes[:, :codebooks])[0, : wave.shape[1]]
+    with written(out, RATE) as write:
+        write(made.numpy())
+    bits = best.codes[0, :codebooks].numel() * (coded.entries - 1).bit_length()
+    seconds, apart = wave.shape[1] / RATE, [round(one.apart, 4) for one in (found[0], best)]
+    if json:
+        _tell({"seconds": round(seconds, 3), "bits": bits, "at_once": apart[0], "apart": apart[1]})
+    _note(f"{out}: {seconds:.1f} s as {bits / 8000:.2f} kB of codes, {bits / seconds:.0f} bit/s")
+
+
+@app.command
 def talk(
     ask: Positional[tuple[str, ...]],
     out: Out = Path("out.wav"),

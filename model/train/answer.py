@@ -37,9 +37,9 @@ from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
 SIZES = (16, 8, 1)  # pictures, sounds and films a batch
-ROWS = 8  # with sound a batch, half of them questions, the others sentences
+ROWS = 12  # with sound a batch, a third of them questions, the others sentences
 SPLICED = 4  # more questions, put together from words that were said elsewhere
-READS = 40  # written questions a batch: they cost little
+READS = 24  # written questions a batch: they cost little
 DROP = 0.2  # of the states of the ear: there are few recordings, which it would know by heart
 
 
@@ -166,7 +166,7 @@ def answer(
 
     def both(split: str, shelf: Shelf, clean: bool) -> AnswerData:
         heard = HearData(omni, Features.build(store, split, cache), store.turns(split), size=rows,
-                         seed=run.seed, listen=1.0, asks=0.5, splices=spliced, reads=reads,
+                         seed=run.seed, listen=1.0, asks=1 / 3, splices=spliced, reads=reads,
                          clean=clean, shelf=shelf)  # fmt: skip
         return AnswerData(heard, WorldData(omni, shelf, sizes, run.seed, clean))
 

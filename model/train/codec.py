@@ -16,7 +16,7 @@ Left out: adversarial training.
 Letters: B batch, N samples, S frames of 80 ms, K codebooks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from joblib import Parallel, delayed
-from librosa.filters import mel as mel_filters
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -34,13 +33,12 @@ from model.data.store import Clips, Store
 from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
 from model.speech.quantizer import Quantized
+from model.speech.spectra import MultiScale
 from model.train.loop import Recipe, Result, Run, train, weights
 
 SLOT = FRAME // 2  # samples: the teacher names one phone per 40 ms
 TICK_MS = 5  # grid of the labels of a clip, fine enough for crops that begin anywhere
 TICK = RATE * TICK_MS // 1000
-SCALES = ((2048, 128), (1024, 100), (512, 64), (256, 32))  # points and mel bands of each resolution
-QUIET = 1e-7  # power of a band below which differences are not heard
 
 
 @dataclass(frozen=True)
@@ -224,7 +222,7 @@ class Teacher(nn.Module):
 def codec_loss(
     codec: Codec,
     teacher: Teacher,
-    spectra: "MultiScale",
+    spectra: MultiScale,
     batch: Mapping[str, Tensor],
     stage: CodecStage,
 ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -255,7 +253,7 @@ def codec_loss(
 
 def renderer_loss(
     codec: Codec,
-    spectra: "MultiScale",
+    spectra: MultiScale,
     batch: Mapping[str, Tensor],
     stage: CodecStage,
     listener: nn.Module | None = None,
@@ -276,7 +274,7 @@ def renderer_loss(
 def sound_loss(
     rebuilt: Float[Tensor, "batch samples"],
     wave: Float[Tensor, "batch longer"],
-    spectra: "MultiScale",
+    spectra: MultiScale,
     stage: CodecStage,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """How a crop was rebuilt; its first 30 ms fade in (they have fewer windows): not judged."""
@@ -291,66 +289,6 @@ def draw_keep(items: int, everything: float) -> Int64[Tensor, " items"]:
     """How many codebooks each item keeps: all 8, or 1 to 7."""
     some = torch.randint(1, 8, (items,))
     return torch.where(torch.rand(items) < everything, torch.full_like(some, 8), some)
-
-
-class MultiScale(nn.Module):
-    """How different two waveforms sound, at several resolutions."""
-
-    def __init__(self, scales: Sequence[tuple[int, int]] = SCALES):
-        super().__init__()
-        self.points = [points for points, _ in scales]
-        for points, bands in scales:
-            window = torch.hann_window(points)
-            filters = mel_filters(sr=RATE, n_fft=points, n_mels=bands, norm=None)
-            self.register_buffer(f"window{points}", window / window.square().sum().sqrt())
-            self.register_buffer(f"filters{points}", torch.from_numpy(filters).T.contiguous())
-
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
-    def forward(
-        self, made: Float[Tensor, "batch samples"], true: Float[Tensor, "batch samples"]
-    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Log-mel L1 and spectral convergence, each the mean over the resolutions."""
-        mels, convergences = [], []
-        chosen = self.points
-        if self.training:  # two at a time: half the cost, the same mean
-            chosen = [self.points[i] for i in torch.randperm(len(self.points))[:2]]
-        for points in chosen:
-            window, filters = getattr(self, f"window{points}"), getattr(self, f"filters{points}")
-            own, other = (Power.apply(cut(wave, points) * window) for wave in (made, true))
-            bands = [(power @ filters).clamp(min=QUIET).log() / 2 for power in (own, other)]
-            mels.append(F.l1_loss(*bands))
-            own, other = (own + QUIET).sqrt(), (other + QUIET).sqrt()
-            missed = (own - other).square().sum((1, 2))
-            convergences.append((missed / (other.square().sum((1, 2)) + 1e-3)).sqrt().mean())
-        return torch.stack(mels).mean(), torch.stack(convergences).mean()
-
-
-def cut(wave: Float[Tensor, "batch samples"], points: int) -> Float[Tensor, "batch frames points"]:
-    """Windows of `points` samples, a quarter of that apart: `unfold` with a cheap gradient."""
-    hop = points // 4
-    hops = wave[:, : wave.shape[1] // hop * hop].unflatten(1, (-1, hop))
-    count = hops.shape[1] - 3
-    return torch.cat([hops[:, i : count + i] for i in range(4)], dim=2)
-
-
-class Power(torch.autograd.Function):
-    """|rfft(x)|^2; its gradient is one inverse transform, which is cheaper than autograd's."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        bins = torch.fft.rfft(x)
-        ctx.save_for_backward(bins)
-        ctx.points = x.shape[-1]
-        return bins.real.square() + bins.imag.square()
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        (bins,) = ctx.saved_tensors
-        weighed = bins * grad
-        weighed[..., 0] *= 2
-        weighed[..., -1] *= 2
-        return torch.fft.irfft(weighed, n=ctx.points) * ctx.points
 
 
 # --- codes for the Talker ------------------------------------------------------------------------

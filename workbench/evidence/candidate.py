@@ -17,6 +17,7 @@ from model.omni import Omni
 from model.rehearse import rehearse
 from model.senses.message import Audio, Message
 from model.senses.prompt import Clock
+from model.speech.search import STEPS, search
 from model.transcribe import hear, spelled_out
 from model.turn import Chunk, State, Voice, answer, imitated, say
 
@@ -34,8 +35,9 @@ class Said:
 
 
 class Candidate(Protocol):
-    def copy(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        """The same sound, through the codec; 24 kHz."""
+    def copy(self, samples: np.ndarray, rate: int, once: bool = False) -> np.ndarray:
+        """The same sound, through the codec, as well as it can; `once`: codes chosen at once; 24
+        kHz."""
         ...
 
     def hear(self, samples: np.ndarray, rate: int, foreign: bool = False) -> str: ...
@@ -63,15 +65,17 @@ class Candidate(Protocol):
 
 class Ours:
     """Our model, with the settings of the command line: transcripts by beam search of several
-    views, texts read aloud as the best of four attempts, answers greedy, pace aria."""
+    views, texts read aloud as the best of four attempts, copies by search, answers greedy, pace
+    aria."""
 
     def __init__(self, omni: Omni):
         self.omni = omni
 
-    def copy(self, samples: np.ndarray, rate: int) -> np.ndarray:
+    def copy(self, samples: np.ndarray, rate: int, once: bool = False) -> np.ndarray:
         wave = torch.from_numpy(Audio(samples, rate).at(RATE).samples)
+        codes = search(self.omni.codec, wave[None], 0 if once else STEPS)
         with torch.inference_mode():
-            copy = self.omni.codec.decode(self.omni.codec.encode(wave[None]))
+            copy = self.omni.codec.decode(codes)
         return copy[0, : len(wave)].float().numpy()
 
     def hear(self, samples: np.ndarray, rate: int, foreign: bool = False) -> str:
