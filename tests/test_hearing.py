@@ -11,9 +11,8 @@ from model.omni import Omni, OmniConfig
 from model.train import hearing as module
 from model.train.batch import SpeakBatch
 from model.train.codes import Codes
-from model.train.features import Features
 from model.train.hearing import Hearing, crops
-from model.train.listener import Listener, mel
+from model.train.listener import Listener
 from model.train.stages import Ear, Speak, SpeakData, spoken
 
 place = runpy.run_path(str(Path(__file__).with_name("test_stages.py")))["place"]
@@ -27,9 +26,7 @@ def heard(place, monkeypatch) -> tuple[Speak, SpeakBatch]:
     omni, other = Omni(OmniConfig.nano()), Omni(OmniConfig.nano())
     made = Codes(place / "codes/train.npz")
     hearing = Hearing(omni.codec.renderer, Listener(Ear(other)))
-    clips = Features.build(Store(place), "train", place / "features")
-    rows = spoken(Store(place), "train", made)
-    data = SpeakData(omni, rows, made, size=6, clips=clips)
+    data = SpeakData(omni, spoken(Store(place), "train", made), made, size=6)
     return Speak(omni, made.books, hearing=hearing), data(1)
 
 
@@ -47,22 +44,18 @@ def test_the_gradient_reaches_what_chose_and_nothing_else(heard):
     assert all(p.grad is None for p in apart)
 
 
-def test_what_sounds_as_recorded_sounds_right(heard, monkeypatch):
-    """Where the recordings are what the choices sound like, there is nothing to hear."""
+def test_what_is_chosen_rightly_sounds_right(heard):
+    """Where the true frames are those that would be chosen, there is nothing to hear."""
     speak, batch = heard
-    row, at, start = crops(speak.says(batch))
-    monkeypatch.setattr(module, "crops", lambda says: (row, at, start))
     with torch.no_grad():
         hidden = speak.read(batch)
-        led, state = row.numel() * at.shape[1] // 2, hidden[row, at].flatten(0, 1)
-        first = torch.cat((speak.first(state[:led]), batch.codes[row, at + 1, 0].flatten()[led:]))
-        taken = speak.chosen(state, first).view(*at.shape, -1)
-        sound = mel(speak.hearing.renderer(taken.mT)[0]).mT
-        recorded = batch.mel.clone()
-        for r, begin, frames in zip(row[:, 0], start[:, 0], sound, strict=True):
-            recorded[r, begin : begin + len(frames)] = frames
+        row, at = speak.says(batch).nonzero(as_tuple=True)
+        first = speak.talker.head(hidden[row, at])[:, : speak.talker.config.end].argmax(-1)
+        rest = speak.talker.mtp.best(hidden[row, at], speak.talker.codes(first))
+        right = batch.codes.clone()
+        right[row, at + 1] = torch.cat((first[:, None], rest), dim=1)
         good, bad = (float(speak.hearing(speak, b, hidden))
-                     for b in (batch._replace(mel=recorded), batch))  # fmt: skip
+                     for b in (batch._replace(codes=right), batch))  # fmt: skip
     assert good < 0.01 * bad
 
 
@@ -83,12 +76,12 @@ def test_crops_lie_in_the_frames_of_rows_that_have_enough(monkeypatch):
     found = set()
     for seed in range(20):
         torch.manual_seed(seed)
-        row, at, start = crops(says)
+        row, at = crops(says)
         assert row.tolist() == [[0]], "the second has only two"
-        found.add((start.item(), *at[0].tolist()))
-    assert found == {(0, 1, 2, 4), (8, 2, 4, 5), (16, 4, 5, 6)}, "8 mel frames a frame"
-    row, at, start = crops(says[1:])
-    assert row.shape == start.shape == (0, 1) and at.shape == (0, 3)
+        found.add(tuple(at[0].tolist()))
+    assert found == {(1, 2, 4), (2, 4, 5), (4, 5, 6)}
+    row, at = crops(says[1:])
+    assert row.shape == (0, 1) and at.shape == (0, 3)
 
 
 def test_without_a_crop_nothing_is_heard(heard, monkeypatch):

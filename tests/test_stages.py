@@ -182,7 +182,7 @@ def test_a_spoken_sentence_becomes_a_lawful_stream(place):
     codes = np.random.default_rng(0).integers(0, 16, (20, 8))
     for seed in range(20):
         reading = Reading("a", "hello there", "heart", ())
-        item = speak_item(marks, reading, Copy(codes, 0.0), end, np.random.default_rng(seed))
+        item = speak_item(marks, reading, Copy(codes, 0), end, np.random.default_rng(seed))
         heard = item["text"].nonzero()[0]
         path = item["text"][heard[0] :]
         assert lawful(path.tolist()) and (~path).sum() == 20
@@ -198,7 +198,7 @@ def test_context_enters_before_the_words(place):
     omni = nano()
     marks = omni.tokenizer
     context = np.array([marks.im_start, marks.audio_pad, marks.audio_pad, marks.im_end])
-    copy = Copy(np.zeros((5, 8), np.int64), 0.0)
+    copy = Copy(np.zeros((5, 8), np.int64), 0)
     item = speak_item(marks, Reading("a", "hello", "heart", ()), copy, 16,
                       np.random.default_rng(0), context)  # fmt: skip
     assert item["before"].sum() == 2
@@ -229,7 +229,7 @@ def test_a_sample_of_the_voice_stands_in_the_prompt_and_is_not_learnt(place):
     codes, sample = np.full((5, 8), 3), np.full((7, 8), 4)
     rng = np.random.default_rng(0)
     reading = Reading("a", "hello", "fast", (), 1.25)
-    item = speak_item(marks, reading, Copy(codes, 0.0), 16, rng, sample=sample)
+    item = speak_item(marks, reading, Copy(codes, 0), 16, rng, sample=sample)
     start = 1 + len(marks.encode("fast"))
     assert item["words"][0] == marks.im_start and item["words"][start + 7] == marks.im_end
     assert (item["codes"][start : start + 7] == sample).all()

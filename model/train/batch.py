@@ -22,7 +22,6 @@ from model.train.spelling import Said
 from model.train.spelling import said as said_when
 
 SILENCE = -1.5  # what log_mel_16k gives for no sound
-UNHEARD = np.zeros((0, 128), np.float16)  # frames of a recording that nobody compares with
 SCALE = np.float32(2 * np.log(10))  # log_mel_16k is log10(power) / 2 + 1.5
 
 
@@ -260,18 +259,16 @@ class SpeakBatch(NamedTuple):
     text: Tensor  # bool[B, L], words whose durations sum to the frames
     before: Tensor  # bool[B, L], places that states of the Thinker take
     spoken: Tensor  # i64[B, L, 2], place (twice) of the word that the next frame speaks; -1 unknown
-    mel: Tensor  # f32[B, F, 128], the clip as it was recorded, which the frames stand for
     tempo: Tensor  # f32[B], how many times the usual frames the voice takes
 
 
 def speak_item(
     tokenizer: Tokenizer, reading: Reading, copy: Copy, end: int, rng: np.random.Generator,
     context: np.ndarray | None = None, sample: np.ndarray | None = None,
-    mel: np.ndarray = UNHEARD,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """One spoken sentence as a stream; `context` i64[C] is the user's turn as the Thinker read it:
     its words enter as words, its sounds as states of the Thinker. `sample` i64[S, K] are frames of
-    the voice, in the voice prompt after its words; `mel` f16[F, 128] is the recording."""
+    the voice, in the voice prompt after its words."""
     marks, (_, text, voice, spans, speed), codes = tokenizer, reading, copy.codes
     context = np.zeros(0, np.int64) if context is None else context
     head = [marks.im_start, *marks.encode(voice)]
@@ -315,17 +312,11 @@ def speak_item(
     heard = np.where(wrong, rng.integers(0, end, frames.shape), frames)
     return {"words": words, "codes": frames, "heard": heard, "frame": frame, "keep": keep,
             "targets": targets, "text": text_at, "before": before, "spoken": spoken,
-            "mel": after(mel, copy.lead), "tempo": np.float32(1 / speed)}  # fmt: skip
-
-
-def after(mel: np.ndarray, lead: float) -> np.ndarray:
-    """The same log-mel frames, f32, after `lead` ms of silence."""
-    quiet = ((round(lead / 10), 0), (0, 0))
-    return np.pad(mel.astype(np.float32), quiet, constant_values=SILENCE)
+            "tempo": np.float32(1 / speed)}  # fmt: skip
 
 
 def speak_batch(items: Sequence[dict[str, np.ndarray]]) -> SpeakBatch:
-    fill = {"targets": IGNORE, "keep": True, "spoken": -1, "mel": SILENCE}
+    fill = {"targets": IGNORE, "keep": True, "spoken": -1}
     rows = {name: [item[name] for item in items] for name in SpeakBatch._fields}
     tempo = torch.from_numpy(np.array(rows.pop("tempo")))
     return SpeakBatch(*(pad(of, fill.get(name, 0)) for name, of in rows.items()), tempo)

@@ -1,14 +1,13 @@
 """What an ear makes of the frames that MTP chooses: a loss whose gradient reaches the choices.
 
     true words and frames --Talker--> states --MTP--> its own choices --renderer--> sound --ear-->
-        as close as possible to what the ear makes of the recording
+        as close as possible to what the ear makes of the true frames
 
 `speak` asks MTP for the entries that come nearest to the true frame. Many of those it misses are
-wrong in ways nobody hears, and some in ways that make another word of it. And true frames are not
-the best there are: half of what an ear hears otherwise than in the recording is the codec's. Here
-an ear (listener.py) judges the sound of what MTP chose, and the gradient goes through the renderer,
-which stays, to the choices: forward the chosen entries, backward the mean of all entries, each as
-likely as MTP has it ("straight through", Bengio et al., 2013).
+wrong in ways nobody hears, and some in ways that make another word of it. Here an ear (listener.py)
+judges the sound of what MTP chose, and the gradient goes through the renderer, which stays, to the
+choices: forward the chosen entries, backward the mean of all entries, each as likely as MTP has it
+("straight through", Bengio et al., 2013).
 
 Letters: B rows, L length of a stream, R crops, S frames of a crop, K codebooks, D Talker width.
 Left out: codebook 0, which is no choice of MTP's.
@@ -19,12 +18,11 @@ from torch import Tensor
 
 from model.speech.code2wav import Code2Wav
 from model.train.batch import SpeakBatch
-from model.train.listener import Listener, mel
+from model.train.listener import Listener
 from model.train.stages import Speak
 
 CROPS = 24  # at most, of a batch
 CROP = 24  # frames of each: 1.9 s
-MELS = 8  # mel frames a frame
 
 
 class Hearing:
@@ -33,9 +31,9 @@ class Hearing:
         self.listener = listener
 
     def __call__(self, speak: Speak, batch: SpeakBatch, hidden: Tensor) -> Tensor:
-        """How differently the ear hears recordings and what MTP chooses from the Talker's states
-        f[B, L, D]; in half of the frames codebook 0 is the Talker's choice too."""
-        row, at, start = crops(speak.says(batch))
+        """How differently the ear hears true frames and those MTP chooses from the Talker's states
+        f[B, L, D]; in half of these codebook 0 is the Talker's choice too."""
+        row, at = crops(speak.says(batch))
         if not len(row):
             return hidden.new_zeros(())
         true, state = batch.codes[row, at + 1], hidden[row, at]  # [R, S, K], [R, S, D]
@@ -49,23 +47,20 @@ class Hearing:
             chosen = self.renderer.quantizer.embed(taken.view(shape).mT)
             straight = (soft - soft.detach()).unflatten(0, shape[:2])
             made, _ = self.renderer.render(chosen + straight)
-            when = start + torch.arange(MELS * CROP, device=at.device)  # [R, 8 S]
-            recorded = batch.mel[row, when.clamp(max=batch.mel.shape[1] - 1)]
-            return self.listener.compare(mel(made), recorded.mT)
+            with torch.no_grad():
+                wanted, _ = self.renderer(true.view(shape).mT)
+            return self.listener(made, wanted)
 
 
-def crops(says: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Random crops of the rows whose positions bool[B, L] are to predict frames: rows i64[R, 1],
-    positions i64[R, S], and where in the recording they begin, i64[R, 1] in mel frames. Rows with
-    fewer frames are left out."""
-    rows, places, starts = [], [], []
+def crops(says: Tensor) -> tuple[Tensor, Tensor]:
+    """Random crops of the rows whose positions bool[B, L] are to predict frames: rows i64[R, 1] and
+    positions i64[R, S]. Rows with fewer frames are left out."""
+    rows, places = [], []
     for row in torch.randperm(len(says)).tolist():
         at = says[row].nonzero()[:, 0]
         if len(at) >= CROP and len(rows) < CROPS:
             start = int(torch.randint(len(at) - CROP + 1, ()))
             rows.append(row)
             places.append(at[start : start + CROP])
-            starts.append(MELS * start)
     every = torch.stack(places) if places else says.new_zeros((0, CROP), dtype=torch.long)
-    rows, starts = (torch.tensor(x, device=says.device, dtype=torch.long) for x in (rows, starts))
-    return rows[:, None], every, starts[:, None]
+    return torch.tensor(rows, device=says.device, dtype=torch.long)[:, None], every

@@ -44,12 +44,6 @@ class Listener(nn.Module):
     def forward(
         self, made: Float[Tensor, "batch samples"], true: Float[Tensor, "batch samples"]
     ) -> Float[Tensor, ""]:
-        return self.compare(mel(made), mel(true))
-
-    def compare(
-        self, made: Float[Tensor, "batch 128 frames"], true: Float[Tensor, "batch 128 frames"]
-    ) -> Float[Tensor, ""]:
-        """The same of log-mel frames."""
         with torch.no_grad():
             wanted, believed = self.hear(true)
         states, phones = self.hear(made)
@@ -58,16 +52,11 @@ class Listener(nn.Module):
             phones.shape[0] * phones.shape[1]
         )
 
-    def hear(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def hear(self, wave: Tensor) -> tuple[Tensor, Tensor]:
         """States f32[B, T, D] and log-probabilities of the phones f32[B, 4 T, phones]."""
-        states, _ = self.ear.aut(frames)
+        states, _ = self.ear.aut(log_mel_16k(slower(wave.float())))
         phones = self.ear.phones(states).unflatten(-1, (4, -1)).flatten(1, 2)
         return states.float(), phones.float().log_softmax(-1)
-
-
-def mel(wave: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 128 frames"]:
-    """What the ear gets of sound at 24 kHz, with gradients."""
-    return log_mel_16k(slower(wave.float()))
 
 
 def slower(wave: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch fewer"]:

@@ -35,7 +35,6 @@ from model.senses.spell import STEPS
 from model.senses.tokenizer import Tokenizer
 from model.speech.quantizer import mending
 from model.train.batch import (
-    UNHEARD,
     EarBatch,
     HearBatch,
     Reading,
@@ -469,15 +468,12 @@ class SpeakData:
     codes: Codes
     size: int = 48
     seed: int = 0
-    clips: Features | None = None  # as they were recorded, for an ear to compare with
     lengths: np.ndarray = field(init=False)
     prompts: Prompts = field(init=False)
-    index: dict[str, int] = field(init=False)  # id of a clip -> its features
 
     def __post_init__(self):
         self.lengths = np.array([self.codes.frames(row.id) for row in self.rows])
         self.prompts = Prompts(self.rows, self.codes)
-        self.index = {row["id"]: i for i, row in enumerate(self.clips.rows if self.clips else ())}
 
     def __call__(self, step: int) -> SpeakBatch:
         rng = np.random.default_rng([self.seed, abs(step), step < 0])
@@ -496,8 +492,7 @@ class SpeakData:
         words = self.prompts.words(i, rng, sample is not None)
         reading, copy = self.rows[i]._replace(voice=words), self.codes.draw(self.rows[i].id, rng)
         end = self.omni.config.talker.end
-        mel = self.clips[self.index[self.rows[i].id]].mel if self.clips else UNHEARD
-        return speak_item(self.omni.tokenizer, reading, copy, end, rng, context, sample, mel)
+        return speak_item(self.omni.tokenizer, reading, copy, end, rng, context, sample)
 
 
 def ear(
@@ -631,8 +626,8 @@ def talk_data(
     omni: Omni, store: Store, cache: Path, made: Codes, seed: int
 ) -> tuple[TalkData, list[TalkBatch]]:
     """Answers to train on, and held-out ones."""
+    aloud = SpeakData(omni, spoken(store, "train", made), made, seed=seed)
     features, turns = Features.build(store, "train", cache), store.turns("train")
-    aloud = SpeakData(omni, spoken(store, "train", made), made, seed=seed, clips=features)
     apart = turns[::50]  # held out: only answers of `train` are spoken
     learnt = [turn for i, turn in enumerate(turns) if i % 50]
     valid = TalkData(aloud, features, apart, seed=seed, share=1.0, clean=True)
