@@ -21,12 +21,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from model.speech.codec import AHEAD, FRAME, Codec
-from model.speech.spectra import SCALES, MultiScale
+from model.speech.spectra import SCALES, MultiScale, apart
 
 STEPS = 30
 LONGEST = max(points for points, _ in SCALES)  # samples of a window
 RATE = 0.1  # of Adam
-CONVERGENCE, WAVE, COMMITMENT = 0.5, 1.0, 0.25  # beside the log-mel L1; as the codec is trained
+COMMITMENT = 0.25  # what it counts that latents stay near entries
 
 
 class Found(NamedTuple):
@@ -56,6 +56,7 @@ def attempts(codec: Codec, wave: Float[Tensor, "1 samples"], steps: int = STEPS)
         latents = codec.latents(wave).clone()
     true = F.pad(wave, (0, latents.shape[1] * FRAME - wave.shape[1]))[:, AHEAD:]
     short = (0, max(0, LONGEST - true.shape[1]))
+    true = F.pad(true, short)
     optimizer, spectra = torch.optim.Adam([latents], lr=RATE), MultiScale().eval()
     for step in range(steps + 1):
         codes = codec.quantizer.encode(latents)
@@ -63,10 +64,9 @@ def attempts(codec: Codec, wave: Float[Tensor, "1 samples"], steps: int = STEPS)
         with torch.enable_grad():
             free = latents.detach().requires_grad_()
             made = codec.renderer.render(chosen + free - free.detach())[0][:, AHEAD:]
-            mel, convergence = spectra(F.pad(made, short), F.pad(true, short))
-            apart = mel + CONVERGENCE * convergence + WAVE * F.l1_loss(made, true)
-            loss = apart + COMMITMENT * F.mse_loss(free, chosen)
+            missed, _ = apart(F.pad(made, short), true, spectra)
+            loss = missed + COMMITMENT * F.mse_loss(free, chosen)
             if step < steps:
                 (latents.grad,) = torch.autograd.grad(loss, [free])
-        yield Found(float(apart.detach()), codes)
+        yield Found(float(missed.detach()), codes)
         optimizer.step()

@@ -1,6 +1,6 @@
 """How different two sounds are to an ear that knows no words: spectra at several resolutions.
 
-    mel, convergence = MultiScale()(made, true)   # f[B, N] each, 24 kHz; the gradient is cheap
+    total, parts = apart(made, true, MultiScale())  # f[B, N] each, 24 kHz; the gradient is cheap
 
 Log-mel L1 counts what is soft, spectral convergence what is loud (Yamamoto et al., 2020). In
 training two resolutions are drawn each time: half the cost, the same mean.
@@ -20,6 +20,19 @@ from model.speech.codec import RATE
 
 SCALES = ((2048, 128), (1024, 100), (512, 64), (256, 32))  # points and mel bands of each resolution
 QUIET = 1e-7  # power of a band below which differences are not heard
+CONVERGENCE = 0.5  # what spectral convergence counts beside the log-mel L1
+
+
+def apart(
+    made: Float[Tensor, "batch samples"],
+    true: Float[Tensor, "batch samples"],
+    spectra: "MultiScale",
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """How far a sound lies from what it should be, by spectra and by waveform; and the parts."""
+    mel, convergence = spectra(made, true)
+    wave = F.l1_loss(made, true)
+    parts = {"mel": mel, "convergence": convergence, "wave": wave}
+    return mel + CONVERGENCE * convergence + wave, parts
 
 
 class MultiScale(nn.Module):

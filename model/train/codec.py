@@ -33,7 +33,7 @@ from model.data.store import Clips, Store
 from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
 from model.speech.quantizer import Quantized
-from model.speech.spectra import MultiScale
+from model.speech.spectra import MultiScale, apart
 from model.train.loop import Recipe, Result, Run, train, weights
 
 SLOT = FRAME // 2  # samples: the teacher names one phone per 40 ms
@@ -52,8 +52,6 @@ class CodecStage:
     named: float = 0.9  # this share of the crops is of the voices that will speak
     kokoro: float = 0.0  # and this one of Kokoro's, all of whose clips are taken
     all_codebooks: float = 0.5  # this share of the items keeps every codebook
-    convergence: float = 0.5
-    wave: float = 1.0
     commitment: float = 0.25
     phones: float = 0.3
     listener: float = 0.5
@@ -231,7 +229,7 @@ def codec_loss(
     keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
     quantized: Quantized = codec.quantizer(latents, keep)
     rebuilt = codec.renderer.render(quantized.vectors)[0]
-    sound, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
+    sound, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training))
     logits = teacher(quantized.first).float()
     known = phones >= 0
     named = F.cross_entropy(
@@ -264,7 +262,7 @@ def renderer_loss(
         keep = draw_keep(len(wave), stage.all_codebooks) if codec.training else None
         vectors = codec.quantizer.embed(codes, keep)
     rebuilt = codec.renderer.render(vectors)[0]
-    total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training), stage)
+    total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training))
     if listener:
         understood = listener(rebuilt[:, AHEAD:], wave[:, AHEAD:-AHEAD])
         total, metrics = total + stage.listener * understood, metrics | {"listener": understood}
@@ -275,14 +273,9 @@ def sound_loss(
     rebuilt: Float[Tensor, "batch samples"],
     wave: Float[Tensor, "batch longer"],
     spectra: MultiScale,
-    stage: CodecStage,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """How a crop was rebuilt; its first 30 ms fade in (they have fewer windows): not judged."""
-    made, true = rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD]
-    mel, convergence = spectra(made, true)
-    shape = F.l1_loss(made, true)
-    total = mel + stage.convergence * convergence + stage.wave * shape
-    return total, {"mel": mel, "convergence": convergence, "wave": shape}
+    return apart(rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD], spectra)
 
 
 def draw_keep(items: int, everything: float) -> Int64[Tensor, " items"]:
