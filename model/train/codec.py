@@ -11,7 +11,7 @@ Loss = log-mel L1 and spectral convergence at four resolutions + waveform L1 + c
 Half of the items are rebuilt from all codebooks, the others from a random number of the first ones.
 Crops begin anywhere from 80 ms before a clip, at a random loudness; nothing else is augmented.
 
-The renderer alone goes on with an ear (listener.py) and a critic (critic.py) beside it.
+Left out: adversarial training.
 
 Letters: B batch, N samples, S frames of 80 ms, K codebooks.
 """
@@ -34,14 +34,11 @@ from model.data.voices import NAMED
 from model.speech.codec import AHEAD, FRAME, RATE, Codec, CodecConfig
 from model.speech.quantizer import Quantized
 from model.speech.spectra import MultiScale, apart
-from model.train.critic import Critic
 from model.train.loop import Recipe, Result, Run, train, weights
 
 SLOT = FRAME // 2  # samples: the teacher names one phone per 40 ms
 TICK_MS = 5  # grid of the labels of a clip, fine enough for crops that begin anywhere
 TICK = RATE * TICK_MS // 1000
-FASTER = 2.0  # than the renderer, the critic learns
-LOUD = 0.05  # of the critic's gradient, or clipping would leave the renderer none of its own
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,6 @@ class CodecStage:
     commitment: float = 0.25
     phones: float = 0.3
     listener: float = 0.5
-    adversarial: float = 0.1  # of the critic, which has no part in `train_codec`
-    matching: float = 0.2
 
     @classmethod
     def later(cls, lr: float = 8e-4) -> "CodecStage":
@@ -89,7 +84,6 @@ def train_codec(
         root,
         run,
         stage,
-        Recipe(stage.lr),
     )
 
 
@@ -101,26 +95,22 @@ def train_renderer(
     listener: nn.Module | None = None,
 ) -> Result:
     """Go on with the renderer alone: encoder and codebooks stay, so codes keep their meaning, and a
-    Talker can be trained on them at the same time. A critic learns beside it what gives the sound
-    away, and a `listener` adds to the loss whether it is understood."""
+    Talker can be trained on them at the same time. A `listener` (listener.py) adds to the loss
+    whether the sound is understood."""
     stage = stage or CodecStage.later()
     codec.requires_grad_(False)
     codec.renderer.requires_grad_(True)
-    torch.manual_seed(run.seed)
-    spectra, critic = MultiScale(), Critic()
+    spectra = MultiScale()
     return _train(
-        nn.ModuleDict({"codec": codec, "critic": critic}),
-        lambda batch: renderer_loss(codec, critic, spectra, batch, stage, listener),
+        nn.ModuleDict({"codec": codec}),
+        lambda batch: renderer_loss(codec, spectra, batch, stage, listener),
         root,
         run,
         stage,
-        Recipe(stage.lr, scales={"critic.*": FASTER}),
     )
 
 
-def _train(
-    modules: nn.ModuleDict, loss, root: str | Path, run: Run, stage: CodecStage, recipe: Recipe
-) -> Result:
+def _train(modules: nn.ModuleDict, loss, root: str | Path, run: Run, stage: CodecStage):
     store = Store(root)
     pool = Pool(store.spoken("train"), stage)
     held = Pool(store.spoken("valid"), stage, most=200)
@@ -129,7 +119,7 @@ def _train(
         loss,
         lambda step: pool.batch(np.random.default_rng([run.seed, step])),
         run,
-        recipe,
+        Recipe(lr=stage.lr),
         held_out=[held.batch(np.random.default_rng([run.seed, i])) for i in range(4)],
     )
 
@@ -261,7 +251,6 @@ def codec_loss(
 
 def renderer_loss(
     codec: Codec,
-    critic: Critic,
     spectra: MultiScale,
     batch: Mapping[str, Tensor],
     stage: CodecStage,
@@ -274,9 +263,6 @@ def renderer_loss(
         vectors = codec.quantizer.embed(codes, keep)
     rebuilt = codec.renderer.render(vectors)[0]
     total, metrics = sound_loss(rebuilt, wave, spectra.train(codec.training))
-    judged = critic.judged(rebuilt[:, AHEAD:], wave[:, AHEAD:-AHEAD])
-    total = total + stage.adversarial * judged.adversarial + stage.matching * judged.matching
-    total, metrics = total + LOUD * judged.critic, metrics | judged._asdict()
     if listener:
         understood = listener(rebuilt[:, AHEAD:], wave[:, AHEAD:-AHEAD])
         total, metrics = total + stage.listener * understood, metrics | {"listener": understood}
