@@ -36,7 +36,7 @@ from model.train.losses import IGNORE, Balance, accuracy, cross_entropy
 from model.train.stages import Guided, HearData, fill, held
 from model.train.world import POINTING, WorldBatch, WorldData, embedded
 
-SIZES = (16, 8, 1)  # pictures, sounds and films a batch
+SIZES = (20, 16, 2)  # pictures, sounds and films a batch
 ROWS = 12  # with sound a batch, a third of them questions, the others sentences
 SPLICED = 4  # more questions, put together from words that were said elsewhere
 READS = 24  # written questions a batch: they cost little

@@ -121,19 +121,29 @@ appears: When does the {thing} appear? | At what time does the {thing} appear? |
 first see the {thing}? | At which second does the {thing} come? | When can you first see the \
 {thing}? | At what second does the {thing} appear? | When does the {thing} come? | Tell me when \
 the {thing} appears. | From when on is the {thing} there? | When did the {thing} appear? | When \
-is the {thing} first to be seen? | Since when is the {thing} shown? || When does the {thing} show \
-up?
+is the {thing} first to be seen? | Since when is the {thing} shown? | At what time does the \
+{thing} come? | When does the {thing} come up? | When do you see the {thing} for the first time? \
+| When does one first see the {thing}? | From which second on can you see the {thing}? | At what \
+time can the {thing} first be seen? | When does the {thing} first show? | At which second does \
+the {thing} show up first? || When does the {thing} show up?
 goes: When does the {thing} go away? | When do you last see the {thing}? | Until when is the \
 {thing} there? | At which second is the {thing} gone? | When does the {thing} disappear? | When \
 is the {thing} gone? | At what second does the {thing} go? | Tell me when the {thing} goes away. \
 | Until what time can you see the {thing}? | When did the {thing} go? | When does the {thing} \
-leave? | Till when is the {thing} shown? || At what time does the {thing} disappear?
+leave? | Till when is the {thing} shown? | At what time does the {thing} go away? | At which \
+second does the {thing} disappear? | At what time is the {thing} gone? | When does one last see \
+the {thing}? | When do you see the {thing} for the last time? | When will the {thing} disappear? \
+| At what time does the {thing} leave? | Say when the {thing} disappears. || At what time does \
+the {thing} disappear?
 visible: How long do you see the {thing}? | For how many seconds is the {thing} shown? | How long \
 can one see the {thing}? | How many seconds is the {thing} there? | How long can you see the \
 {thing}? | For how long is the {thing} shown? | For how many seconds can you see the {thing}? | \
 Tell me how long the {thing} is there. | How long was the {thing} shown? | For how long do you \
 see the {thing}? | How many seconds can one see the {thing}? | How long is the {thing} to be \
-seen? || How long is the {thing} there?
+seen? | How long is the {thing} shown? | How long is the {thing} on the screen? | For how long is \
+the {thing} there? | How long does one see the {thing}? | How long does the {thing} stay? | For \
+what time is the {thing} there? | Tell me how long you see the {thing}. || How long is the \
+{thing} there?
 first seen: What appears first? | Which thing do you see first? | What came first? | Name the \
 first thing to be seen. | Which thing came first? | What do you see first? | What is shown first? \
 | Tell me what appears first. | What is the first thing you see? | Which thing appears before all \

@@ -135,12 +135,18 @@ PHRASINGS = phrasings_of(
 sound: What do you hear? | What made the sound? | What is that sound? | What can be heard? | What \
 is making this noise? | Tell me what you hear. | What sound is that? | Which sound do you hear? | \
 What sound do you hear? | What was that? | What sounds here? | What did you hear? | Which noise \
-is this? | Say what is to be heard. | What is it that sounds? || Name the sound. | Which sound is \
-this?
+is this? | Say what is to be heard. | What is it that sounds? | Tell me which sound this is. | \
+Name what you hear. | What kind of sound is this? | Can you name the sound? | What is this sound? \
+| Say which sound it is. || Name the sound. | Which sound is this?
 sounds: Which sounds do you hear? | Name all the sounds. | What are the sounds? | What sounds can \
 be heard? | What sounds are there? | Tell me all the sounds. | Which sounds are there? | What are \
 all the sounds you hear? | Say which sounds you hear. | Name every sound. | What sounds do you \
-hear? | What all can be heard? || List what you hear. | Which things make a sound?
+hear? | What all can be heard? | List the sounds. | List all that can be heard. | Which things \
+can be heard? | What things sound here? | Name the things that you hear. | Make a list of the \
+sounds. | Please list every sound. | What makes a sound here, and when? | Which things do you \
+hear? | Tell me which things sound. | List what can be heard here. | What is there to hear, all \
+of it? | Which things are to be heard? | Give me a list of all you hear. || List what you hear. | \
+Which things make a sound?
 count sound: How many times do you hear {heard}? | Count how many times you hear {heard}. | How \
 often can you hear {heard}? | How many times can {heard} be heard? | How many times does one hear \
 {heard}? | Count {heard}: how many times? | How many times is {heard} to be heard? | How many \
@@ -154,11 +160,15 @@ able to hear {heard}? || Can you hear {heard}?
 first sound: Which sound comes first? | What was the first sound? | What sounded first? | Name \
 the first sound. | Which sound is the first? | What can be heard first? | Tell me the first \
 sound. | Which of the sounds came first? | What is to be heard at first? | What did you hear \
-first? | What does one hear first of all? | Say what sounds first. || What do you hear first?
+first? | What does one hear first of all? | Say what sounds first. | Which sound do you hear \
+first? | What is the first sound you hear? | Which thing do you hear first? | At the beginning, \
+what do you hear? | What do you hear before all the others? || What do you hear first?
 last sound: Which sound comes last? | What was the last sound? | What sounded last? | Name the \
 last sound. | Which sound is the last? | What can be heard last? | Tell me the last sound. | \
 Which of the sounds came last? | What is to be heard at the end? | What did you hear last? | What \
-does one hear last of all? | Say what sounds last. || What do you hear last?
+does one hear last of all? | Say what sounds last. | Which sound do you hear last? | What is the \
+last sound you hear? | Which thing do you hear last? | At the end, what do you hear? | What do \
+you hear after all the others? || What do you hear last?
 after sound: What do you hear after {heard}? | Which sound follows {heard}? | What comes after \
 {heard}? | What sounded next after {heard}? | Which sound comes after {heard}? | What follows \
 {heard}? | What did you hear after {heard}? | After {heard}, what do you hear? | Tell me the \
@@ -168,18 +178,24 @@ when sound: When do you hear {heard}? | At which second do you hear {heard}? | W
 be heard? | Tell me the time of {heard}. | When did you hear {heard}? | When is {heard} to be \
 heard? | At which time can {heard} be heard? | When does {heard} come? | At what second is \
 {heard} to be heard? | Say when you hear {heard}. | Where in time is {heard}? | When was {heard} \
-to be heard? || When does one hear {heard}? | At what time do you hear {heard}?
+to be heard? | When does {heard} sound? | At what time can {heard} be heard? | At what time does \
+one hear {heard}? | When do you first hear {heard}? | At which time do you hear {heard}? | What \
+is the time of {heard}? || When does one hear {heard}? | At what time do you hear {heard}?
 long sound: How long do you hear {heard}? | How long can {heard} be heard? | How many seconds do \
 you hear {heard}? | For how long can you hear {heard}? | For how many seconds can {heard} be \
 heard? | How many seconds long is {heard}? | Tell me how long you hear {heard}. | How long is \
 {heard} to be heard? | What is the length of {heard}? | For how long is there {heard}? | How long \
-did you hear {heard}? || How long does one hear {heard}?
+did you hear {heard}? | How long does {heard} last? | How long can one hear {heard}? | How many \
+seconds does one hear {heard}? | How long does {heard} sound? | How long is {heard}? || How long \
+does one hear {heard}?
 span sound: Give start and end of {heard}. | From which second to which second do you hear \
 {heard}? | From when to when can {heard} be heard? | Between which times does one hear {heard}? | \
 Tell me when {heard} starts and ends. | When does {heard} begin and when does it end? | Start and \
 end of {heard}, please. | From what time to what time can one hear {heard}? | Between which \
 seconds do you hear {heard}? | Say from when to when you hear {heard}. | When do you begin and \
-when do you stop to hear {heard}? || From when to when do you hear {heard}?
+when do you stop to hear {heard}? | From what time to what time do you hear {heard}? | From when \
+to when is {heard} to be heard? | From when until when do you hear {heard}? | When do you hear \
+{heard}, from start to end? || From when to when do you hear {heard}?
 heard at: What do you hear at {time} seconds? | Which sound is there at {time} seconds? | At \
 {time} seconds, what do you hear? | What sounds at {time} seconds? | At second {time}, what do \
 you hear? | What can you hear at {time} seconds? | Which sound do you hear at {time} seconds? | \

@@ -124,7 +124,10 @@ when said: When does {who} speak? | At what time does {who} start to speak? | Wh
 begin to speak? | When can one hear {who} speaking? | When does {who} begin? | When does {who} \
 start to talk? | At which time does {who} speak? | Tell me when {who} speaks. | From when on does \
 {who} speak? | When do you hear {who}? | At what second does {who} begin to speak? | When is \
-{who} to be heard? || At which second does {who} start?
+{who} to be heard? | At which second does {who} speak? | At which second does {who} begin? | At \
+what second does {who} start to speak? | When does {who} start? | At which time does {who} start? \
+| From which second on does {who} speak? | At which second do you hear {who}? || At which second \
+does {who} start?
 first speaker: Who speaks first? | Who is the first to speak? | Whose voice comes first? | Who \
 starts to speak? | Who is heard first? | Whose voice do you hear first? | Which of them speaks \
 first? | Who was the first to speak? | Tell me who speaks first. | Who talks before the others? | \
