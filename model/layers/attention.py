@@ -53,8 +53,9 @@ class Causal(nn.Module):
             return F.scaled_dot_product_attention(q, k, v, seen, is_causal=seen is None)
         rows = q.reshape(*k.shape[:2], -1, q.shape[3])  # heads that share keys, one below another
         scores = (rows * q.shape[3] ** -0.5) @ k.mT
-        ahead = unseen(new, total, q.device).repeat(rows.shape[2] // new, 1)
-        scores = scores.float().masked_fill(ahead, -torch.inf)
+        ahead = q.new_zeros(new, total, dtype=torch.float32)
+        ahead.masked_fill_(unseen(new, total, q.device), -torch.inf)
+        scores = scores.float() + ahead.repeat(rows.shape[2] // new, 1)
         return (scores.softmax(-1).to(v.dtype) @ v).view_as(q)
 
 
@@ -101,9 +102,9 @@ class Attention(nn.Module):
             weights = self.q_proj.weight, self.k_proj.weight, self.v_proj.weight
             norms = self.q_norm.weight, self.k_norm.weight
             return single.enter(x, heads, weights, norms, self.q_norm.eps, *angles)
-        q = self.q_proj(x).view(batch, time, heads, -1)
-        gate = q[..., size:].reshape(batch, time, -1) if self.config.gated else None
-        q = self.q_norm(q[..., :size]).transpose(1, 2)
+        q, *gate = self.q_proj(x).view(batch, time, heads, -1).split(size, dim=-1)
+        gate = gate[0].reshape(batch, time, -1) if gate else None
+        q = self.q_norm(q).transpose(1, 2)
         k = self.k_norm(self.k_proj(x).view(batch, time, -1, size)).transpose(1, 2)
         v = self.v_proj(x).view(batch, time, -1, size).transpose(1, 2)
         return rotate(q, angles), rotate(k, angles), v, gate

@@ -3,9 +3,9 @@
 Letters: B batch, T time, H value heads, K key size, V value size, C chunk.
 Per head, in fp32:  S *= exp(g);  d = (v - S^T k) * beta;  S += k d^T;  o = S^T q
 `recurrent` is that formula, step by step (the documentation, and single steps on a GPU); `chunked`
-is the same in matrix products over chunks (training, and prompts on a GPU); single.py has it as a
-compiled loop (prompts and steps on a CPU). Tests hold them equal. Which one runs follows from the
-input, never from a mode.
+is the same in matrix products over chunks (training and prompts on a GPU); single.py has it as a
+compiled loop, and backward.py the gradient of that (all there is on a CPU). Tests hold them equal.
+Which one runs follows from the input, never from a mode.
 Source: Gated DeltaNet (arXiv 2412.06464); layout of the public `qwen3_5_moe`.
 """
 
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.layers import single
+from model.layers import backward, single
 from model.layers.linear import Linear
 from model.layers.norm import GatedRMSNorm, unit
 from model.layers.past import DeltaPast
@@ -80,7 +80,7 @@ class DeltaNet(nn.Module):
     ) -> tuple[Float[Tensor, "batch time width"], DeltaPast]:
         batch, time, _ = x.shape
         c = self.config
-        if single.plain(x):
+        if backward.fits(x):
             y, past = self._loop(x, past)
             return self.out(y.flatten(2)), past
         mixed, conv_past = self._convolve(self.qkv(x), past.conv if past else None)
@@ -97,11 +97,12 @@ class DeltaNet(nn.Module):
         return self.out(y.flatten(2)), DeltaPast(conv_past, state)
 
     def _loop(self, x: Tensor, past: DeltaPast | None) -> tuple[Tensor, DeltaPast]:
-        """All of it but the last projection, where no gradient is wanted."""
+        """All of it but the last projection, as a loop."""
         c, gate = self.config, self.gate(x)
         before = past or DeltaPast(None, None)
-        y, conv, state = single.delta_rule(self.qkv(x), before.conv, self.conv.weight, *gate,
-                                           before.state, c.key_heads, c.key_dim, 1e-6)  # fmt: skip
+        rule = backward.DeltaRule.apply if torch.is_grad_enabled() else single.delta_rule
+        y, conv, state = rule(self.qkv(x).float(), before.conv, self.conv.weight.float(), *gate,
+                              before.state, c.key_heads, c.key_dim, 1e-6)  # fmt: skip
         return self.norm(y, self.z(x).view(y.shape)), DeltaPast(conv, state)
 
     def _convolve(self, x: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:

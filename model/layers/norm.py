@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.layers import single
+from model.layers import backward, single
 
 
 class RMSNorm(nn.Module):
@@ -22,7 +22,10 @@ class RMSNorm(nn.Module):
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
         if single.plain(x):
             return single.rms_norm(x, self.weight, 1.0, self.eps)
-        y = torch.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
+        if backward.fits(x):
+            y = backward.RmsNorm.apply(x.float(), self.weight.float(), 1.0, self.eps)
+        else:
+            y = torch.rms_norm(x.float(), self.weight.shape, 1.0 + self.weight.float(), self.eps)
         return y.to(x.dtype)
 
 
@@ -48,6 +51,9 @@ class GatedRMSNorm(nn.Module):
             return single.rms_norm(x, self.weight, 0.0, self.eps, gate)
         if single.plain(x):
             y = single.rms_norm(x, self.weight, 0.0, self.eps)
+        elif backward.fits(x):
+            given = x.float(), self.weight.float(), 0.0, self.eps, gate.float()
+            return backward.RmsNorm.apply(*given).to(gate.dtype)
         else:
             y = torch.rms_norm(x.float(), self.weight.shape, self.weight.float(), self.eps)
         return (y * F.silu(gate.float())).to(gate.dtype)

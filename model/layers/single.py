@@ -3,7 +3,7 @@
 When a model writes or speaks, every layer sees one position, and of the time of a layer nine tenths
 would be the overhead of small tensor operations. The layers ask `small(x)` or `plain(x)`; what is
 here gives the same numbers (a test says how nearly) in one call instead of dozens. Nothing here has
-gradients: training takes torch's way.
+gradients: backward.py has those of the delta rule and the norms; the rest trains in torch's way.
 numba compiles the loops when this file is first imported (some seconds, once) and keeps them on
 disk for the next process.
 
