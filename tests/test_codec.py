@@ -212,15 +212,10 @@ def test_a_search_finds_codes_whose_sound_is_nearer(codec):
     for one in wave[:, None]:
         found = list(attempts(codec, one, 12))
         assert len(found) == 13 and torch.equal(found[0].codes, codec.encode(one))
-        best = min(found, key=lambda f: float(f.apart))
+        best = min(found, key=lambda f: f.apart)
         assert best.apart < found[0].apart
         assert torch.equal(search(codec, one, 12), best.codes)
     assert torch.equal(search(codec, wave, 12)[1:], search(codec, wave[1:], 12))  # each by itself
-    both = list(attempts(codec, wave, 3))
-    alone = [list(attempts(codec, one, 3)) for one in wave[:, None]]
-    for found, *ones in zip(both, *alone, strict=True):
-        assert torch.equal(found.codes, torch.cat([one.codes for one in ones]))
-        assert torch.allclose(found.apart, torch.cat([one.apart for one in ones]), atol=1e-5)
     assert all(parameter.grad is None for parameter in codec.parameters())
 
 

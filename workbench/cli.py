@@ -210,13 +210,13 @@ def copy(
         raise ValueError(f"{codebooks} codebooks, expected 1 to {coded.codebooks}")
     each = tqdm(attempts(codec, wave, steps), "looking for codes", steps + 1, disable=not steps)
     found = list(each)
-    best = min(found, key=lambda one: float(one.apart))
+    best = min(found, key=lambda one: one.apart)
     with torch.inference_mode():
         made = codec.decode(best.codes[:, :codebooks])[0, : wave.shape[1]]
     with written(out, RATE) as write:
         write(made.numpy())
     bits = best.codes[0, :codebooks].numel() * (coded.entries - 1).bit_length()
-    seconds, apart = wave.shape[1] / RATE, [round(float(one.apart), 4) for one in (found[0], best)]
+    seconds, apart = wave.shape[1] / RATE, [round(one.apart, 4) for one in (found[0], best)]
     if json:
         _tell({"seconds": round(seconds, 3), "bits": bits, "at_once": apart[0], "apart": apart[1]})
     _note(f"{out}: {seconds:.1f} s as {bits / 8000:.2f} kB of codes, {bits / seconds:.0f} bit/s")

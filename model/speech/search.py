@@ -30,8 +30,8 @@ COMMITMENT = 0.25  # what it counts that latents stay near entries
 
 
 class Found(NamedTuple):
-    apart: Float[Tensor, " batch"]  # each from its original, as codecs are trained (spectra.py)
-    codes: Int64[Tensor, "batch codebooks frames"]
+    apart: float  # from the original: log-mel L1 and what else the codec is trained by
+    codes: Int64[Tensor, "1 codebooks frames"]
 
 
 def search(
@@ -42,15 +42,12 @@ def search(
     Raises:
         ValueError: no samples, fewer than no steps, or samples that are no numbers
     """
-    found = list(attempts(codec, wave, steps))
-    best = torch.stack([each.apart for each in found]).argmin(0)
-    return torch.stack([found[step].codes[i] for i, step in enumerate(best.tolist())])
+    best = [min(attempts(codec, one[None], steps), key=lambda f: f.apart) for one in wave]
+    return torch.cat([found.codes for found in best])
 
 
-def attempts(
-    codec: Codec, wave: Float[Tensor, "batch samples"], steps: int = STEPS
-) -> Iterator[Found]:
-    """Codes as they get better, mostly, of each sound by itself; the encoder's are the first."""
+def attempts(codec: Codec, wave: Float[Tensor, "1 samples"], steps: int = STEPS) -> Iterator[Found]:
+    """The codes of one sound as they get better, mostly; the encoder's are the first."""
     if steps < 0:
         raise ValueError(f"{steps} steps, expected 0 or more")
     if not wave.isfinite().all():
@@ -66,10 +63,10 @@ def attempts(
         chosen = codec.quantizer.embed(codes)
         with torch.enable_grad():
             free = latents.detach().requires_grad_()
-            made = codec.renderer.render(chosen + free - free.detach())[0][:, AHEAD:].float()
+            made = codec.renderer.render(chosen + free - free.detach())[0][:, AHEAD:]
             missed, _ = apart(F.pad(made, short), true, spectra)
-            loss = (missed + COMMITMENT * (free - chosen).square().mean((1, 2))).sum()
+            loss = missed + COMMITMENT * F.mse_loss(free, chosen)
             if step < steps:
                 (latents.grad,) = torch.autograd.grad(loss, [free])
-        yield Found(missed.detach(), codes)
+        yield Found(float(missed.detach()), codes)
         optimizer.step()

@@ -1,6 +1,6 @@
 """How different two sounds are to an ear that knows no words: spectra at several resolutions.
 
-    total, parts = apart(made, true, MultiScale())  # f[B, N] each, 24 kHz -> f[B]
+    total, parts = apart(made, true, MultiScale())  # f[B, N] each, 24 kHz; the gradient is cheap
 
 Log-mel L1 counts what is soft, spectral convergence what is loud (Yamamoto et al., 2020). In
 training two resolutions are drawn each time: half the cost, the same mean.
@@ -11,6 +11,7 @@ Letters: B batch, N samples, T frames, P points of a window.
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from librosa.filters import mel as mel_filters
 from torch import Tensor, nn
@@ -26,10 +27,10 @@ def apart(
     made: Float[Tensor, "batch samples"],
     true: Float[Tensor, "batch samples"],
     spectra: "MultiScale",
-) -> tuple[Float[Tensor, " batch"], dict[str, Tensor]]:
-    """How far each sound lies from what it should be, by spectra and by waveform; and the parts."""
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """How far a sound lies from what it should be, by spectra and by waveform; and the parts."""
     mel, convergence = spectra(made, true)
-    wave = (made - true).abs().mean(1)
+    wave = F.l1_loss(made, true)
     parts = {"mel": mel, "convergence": convergence, "wave": wave}
     return mel + CONVERGENCE * convergence + wave, parts
 
@@ -50,8 +51,8 @@ class MultiScale(nn.Module):
     @torch.autocast("cuda", enabled=False)
     def forward(
         self, made: Float[Tensor, "batch samples"], true: Float[Tensor, "batch samples"]
-    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
-        """Log-mel L1 and spectral convergence of each, the means over the resolutions."""
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Log-mel L1 and spectral convergence, each the mean over the resolutions."""
         mels, convergences = [], []
         chosen = self.points
         if self.training:  # two at a time: half the cost, the same mean
@@ -60,11 +61,11 @@ class MultiScale(nn.Module):
             window, filters = getattr(self, f"window{points}"), getattr(self, f"filters{points}")
             own, other = (Power.apply(cut(wave, points) * window) for wave in (made, true))
             bands = [(power @ filters).clamp(min=QUIET).log() / 2 for power in (own, other)]
-            mels.append((bands[0] - bands[1]).abs().mean((1, 2)))
+            mels.append(F.l1_loss(*bands))
             own, other = (own + QUIET).sqrt(), (other + QUIET).sqrt()
             missed = (own - other).square().sum((1, 2))
-            convergences.append((missed / (other.square().sum((1, 2)) + 1e-3)).sqrt())
-        return torch.stack(mels).mean(0), torch.stack(convergences).mean(0)
+            convergences.append((missed / (other.square().sum((1, 2)) + 1e-3)).sqrt().mean())
+        return torch.stack(mels).mean(), torch.stack(convergences).mean()
 
 
 def cut(wave: Float[Tensor, "batch samples"], points: int) -> Float[Tensor, "batch frames points"]:

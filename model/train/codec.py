@@ -275,8 +275,7 @@ def sound_loss(
     spectra: MultiScale,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """How a crop was rebuilt; its first 30 ms fade in (they have fewer windows): not judged."""
-    total, parts = apart(rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD], spectra)
-    return total.mean(), {name: each.mean() for name, each in parts.items()}
+    return apart(rebuilt[:, AHEAD:].float(), wave[:, AHEAD:-AHEAD], spectra)
 
 
 def draw_keep(items: int, everything: float) -> Int64[Tensor, " items"]:
