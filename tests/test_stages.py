@@ -106,7 +106,7 @@ def test_every_stage_learns_and_the_model_is_packed(place, monkeypatch):
     trained = weights(place / "talk/last.safetensors")["speak.talker.head.weight"]
     assert torch.equal(omni.talker.head.weight, trained)
     before = {name: value.clone() for name, value in omni.state_dict().items()}
-    mtp(omni, store, place / "features", place / "codes", run(place, "mtp"), recipe)
+    mtp(omni, store, place / "features", place / "codes", run(place, "mtp", 40), recipe)
     values = losses(place, "mtp")
     assert sum(values[-3:]) < sum(values[:3])
     moved = {name for name, value in omni.state_dict().items() if not value.equal(before[name])}
