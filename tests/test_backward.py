@@ -98,18 +98,6 @@ def test_training_goes_on_from_a_past(cut):
     close(split, whole)
 
 
-def test_threads_change_nothing():
-    net = shaken(DeltaNet(24, DeltaConfig(2, 4, 8, 12)))
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            results.append(delta(net, 150, False))
-    finally:
-        torch.set_num_threads(before)
-    close(*results, share=1e-5)
-
-
 @pytest.mark.parametrize("shape", [(40,), (3, 40), (2, 300, 40)])
 def test_norms(both, shape):
     torch.manual_seed(1)

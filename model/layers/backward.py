@@ -2,15 +2,14 @@
 
 Torch keeps what every small operation saw and walks through memory once for each, and again
 backwards. Here the way forward is the loop that inference runs; the way back is one loop too, which
-computes again what it needs and keeps nothing but the inputs. Rows of a batch are shared among
-threads; every number is added up in an order that does not depend on them.
+computes again what it needs and keeps nothing but the inputs. They run on one thread, however many
+torch has: sharing rows among two gained nothing.
 
 Letters: B batch, T time, H value heads, G key heads, K key size, V value size, C channels.
 Left out: other devices and fp64 (torch's operations), gradients of gradients.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -20,23 +19,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from model.layers import single
-from model.layers.single import CUBE, ROW, ROWS, STATES, THREADS, _exp, _mix, array, compiled
+from model.layers.single import CUBE, ROW, ROWS, STATES, _exp, _mix, array, compiled
 
-NORMED = 256  # of a norm, whose share of the weight's gradient is summed for itself
+NORMED = 256  # rows whose share of the weight's gradient is summed for itself: more exact
 PIECE = 16  # steps whose states are kept at a time
 
 
 def fits(x: Tensor) -> bool:
     """Do the loops' numbers, fp32 on a CPU, do for it?"""
     return x.is_cpu and x.dtype in (torch.float32, torch.bfloat16)
-
-
-def _shared(count: int, loop: Callable, *rest) -> None:
-    """`loop(begin, end, *rest)` over so many rows, on as many threads as torch has."""
-    cuts = np.linspace(0, count, min(count, torch.get_num_threads()) + 1).astype(int)
-    if len(cuts) == 2:
-        return loop(0, count, *rest)
-    list(THREADS.map(lambda begin, end: loop(begin, end, *rest), cuts[:-1], cuts[1:]))
 
 
 @compiled(ROW, ROW, gives=f4)
@@ -65,18 +56,18 @@ class RmsNorm(torch.autograd.Function):
         dgate = dx if gate is None else dy.new_empty(dy.shape)  # without a gate never touched
         dweight = dy.new_zeros(count, len(weight))
         rows = map(array, (x, x if gate is None else gate, dy, dx, dgate))
-        _shared(count, _rms_norm, *rows, gate is not None, array(weight), *ctx.rest, array(dweight))
+        _rms_norm(*rows, gate is not None, array(weight), *ctx.rest, array(dweight))
         shape = ctx.saved_tensors[0].shape
         dgate = None if gate is None else dgate.view(shape)
         return dx.view(shape), dweight.sum(0), None, None, dgate
 
 
-@compiled(i8, i8, ROWS, ROWS, ROWS, ROWS, ROWS, boolean, ROW, f8, f8, ROWS)
-def _rms_norm(begin, end, x, gate, dy, dx, dgate, gated, weight, offset, eps, dweight):
+@compiled(ROWS, ROWS, ROWS, ROWS, ROWS, boolean, ROW, f8, f8, ROWS)
+def _rms_norm(x, gate, dy, dx, dgate, gated, weight, offset, eps, dweight):
     width = len(weight)
     whole = np.float32(offset) + weight
     passed = np.empty(width, np.float32)  # the gradient, behind the gate
-    for n in range(begin * NORMED, min(len(x), end * NORMED)):
+    for n in range(len(x)):
         row, grad, sums = x[n], dy[n], dweight[n // NORMED]
         scale = np.float32(1 / math.sqrt(_dot(row, row) / width + eps))
         if gated:
@@ -127,7 +118,7 @@ class DeltaRule(torch.autograd.Function):
         dgate, dfirst = x.new_empty(2, *decay.shape), x.new_empty(first.shape)
         given = stream, weight[:, 0].mT, decay, write, first, dy, dlast
         made = (dstream, dtaps, *dgate, dfirst)
-        _shared(batch, _delta_rule, key_heads, eps, *map(array, (*given, *made)))
+        _delta_rule(key_heads, eps, *map(array, (*given, *made)))
         return (
             dstream[:, reach:], None if past is None else dstream[:, :reach],
             dtaps.sum(0).mT.unsqueeze(1), *dgate, None if state is None else dfirst,
@@ -218,11 +209,11 @@ def _unmix(stream, taps, key_heads, keys, eps, mixed, grad, dstream, dtaps):
                 dtaps[i, c] += grad[t, c] * stream[t + i, c]
 
 
-@compiled(i8, i8, i8, f8, CUBE, ROWS, CUBE, CUBE, STATES, STATES, STATES, CUBE, CUBE, CUBE, CUBE,
+@compiled(i8, f8, CUBE, ROWS, CUBE, CUBE, STATES, STATES, STATES, CUBE, CUBE, CUBE, CUBE,
           STATES)  # fmt: skip
-def _delta_rule(begin, end, groups, eps, stream, taps, decay, write, first, dy, dlast, dstream,
+def _delta_rule(groups, eps, stream, taps, decay, write, first, dy, dlast, dstream,
                 dtaps, ddecay, dwrite, dfirst):  # fmt: skip
-    _, time, heads = decay.shape
+    batch, time, heads = decay.shape
     keys, values = first.shape[2], first.shape[3]
     share = heads // groups
     marks = np.empty(((time + PIECE - 1) // PIECE, values, keys), np.float32)
@@ -233,7 +224,7 @@ def _delta_rule(begin, end, groups, eps, stream, taps, decay, write, first, dy, 
     whole = np.empty((1, time, stream.shape[2]), np.float32)
     mixed = whole[0]
     dmixed = np.empty(mixed.shape, np.float32)
-    for b in range(begin, end):
+    for b in range(batch):
         _mix(stream[b : b + 1], taps, groups, keys, eps, whole)
         dmixed[:, : 2 * groups * keys] = 0
         for h in range(heads):
